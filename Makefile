@@ -1,0 +1,45 @@
+# Every target makes its own .venv first: nothing but Python 3.11+ and make is needed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SUITE ?= tests
+
+.PHONY: up test lint fmt golden lock clean help
+.DEFAULT_GOAL := help
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+up: $(READY) ## run the whole gateway on this machine, with a demo backend and identity provider
+	@exec $(BIN)/gateway up examples/quickstart/gateway.yaml --demo
+
+test: $(READY) ## run every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(SUITE)
+
+lint: $(READY) ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fmt: $(READY) ## format and fix
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+golden: $(READY) ## rewrite the golden files
+	$(BIN)/python -m pytest -n 2 tests/golden --update-golden
+
+lock: $(READY) ## resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  --all-extras --upgrade --output-file requirements.lock pyproject.toml requirements.build.in
+
+clean: ## remove what the targets made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

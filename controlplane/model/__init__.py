@@ -1,0 +1,24 @@
+"""The resolved gateway: frozen values, every name linked, every default applied. No pydantic, no protobuf, no I/O."""
+
+from controlplane.model.gateway import Gateway, Listener
+from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit
+from controlplane.model.routes import HeaderMatch, PathMatch, RetryPolicy, Route, RouteMatch
+from controlplane.model.upstreams import CircuitBreaker, Endpoint, HealthCheck, Upstream
+
+__all__ = [
+    "ApiKeyProvider",
+    "CircuitBreaker",
+    "Endpoint",
+    "Gateway",
+    "HeaderMatch",
+    "HealthCheck",
+    "IdentityProvider",
+    "JwtProvider",
+    "Listener",
+    "PathMatch",
+    "RateLimit",
+    "RetryPolicy",
+    "Route",
+    "RouteMatch",
+    "Upstream",
+]

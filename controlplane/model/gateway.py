@@ -1,0 +1,31 @@
+"""The whole resolved gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controlplane.model.policies import IdentityProvider, RateLimit
+from controlplane.model.routes import Route
+from controlplane.model.upstreams import Upstream
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A port that clients connect to."""
+
+    name: str
+    address: str
+    """IP address to bind."""
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """What a document means. All names are unique within their tuple; every reference resolves."""
+
+    listeners: tuple[Listener, ...]
+    upstreams: tuple[Upstream, ...]
+    routes: tuple[Route, ...]
+    """In the order in which they are tried."""
+    identity_providers: tuple[IdentityProvider, ...]
+    rate_limits: tuple[RateLimit, ...]

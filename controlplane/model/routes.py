@@ -1,0 +1,67 @@
+"""Routes: which request goes where under which policies. Durations are seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathMatch:
+    """How a path is compared."""
+
+    kind: Literal["prefix", "exact", "regex"]
+    """``prefix`` compares whole segments: ``/api`` matches ``/api`` and ``/api/x``, not ``/apix``."""
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderMatch:
+    """How one request header is compared."""
+
+    name: str
+    kind: Literal["exact", "regex", "present", "absent"]
+    value: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteMatch:
+    """Every part has to match."""
+
+    path: PathMatch
+    hosts: tuple[str, ...]
+    """Host names, exact or with a leading ``*.``; ``("*",)`` is every host."""
+    methods: tuple[str, ...]
+    """Empty is every method."""
+    headers: tuple[HeaderMatch, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """When and how a request is sent again."""
+
+    attempts: int
+    """Retries after the first try; 0 is none."""
+    conditions: tuple[str, ...]
+    """Envoy's ``retry_on`` words, such as ``connect-failure`` and ``5xx``."""
+    per_try_timeout: float | None
+    backoff_base: float
+    backoff_max: float
+    methods: tuple[str, ...]
+    """Only these are retried, for they are idempotent (RFC 9110 §9.2.2); empty is every method."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One rule of the routing table."""
+
+    name: str
+    """Unique in the gateway; the ``path`` label of the metrics and the route name of the access log."""
+    match: RouteMatch
+    upstream: str
+    authenticate: tuple[str, ...]
+    """Identity providers, any of which is enough; empty is open to all."""
+    rate_limits: tuple[str, ...]
+    timeout: float
+    """Seconds for the whole exchange; 0 is none."""
+    retry: RetryPolicy

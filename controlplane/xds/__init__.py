@@ -1,0 +1,1 @@
+"""An xDS management server that knows nothing of the document: snapshots in, discovery responses out."""

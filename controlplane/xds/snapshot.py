@@ -1,0 +1,92 @@
+"""A snapshot: everything that one node group should have, each resource encoded once."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+_VERSION_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One named resource, ready to send. Equal content has an equal version on every replica."""
+
+    name: str
+    type_url: str
+    body: bytes
+    """The serialized ``google.protobuf.Any``."""
+    version: str
+    """Hash of :attr:`body`."""
+
+
+def encode_message(name: str, message: Message) -> Resource:
+    """Encode a protobuf message, maps sorted, so that equal messages give equal bytes."""
+    type_url = f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
+    return encode_bytes(name, type_url, message.SerializeToString(deterministic=True))
+
+
+def encode_bytes(name: str, type_url: str, value: bytes) -> Resource:
+    """Wrap bytes that are already the value of an ``Any`` (the policies' JSON)."""
+    body = Any(type_url=type_url, value=value).SerializeToString(deterministic=True)
+    return Resource(name, type_url, body, hashlib.sha256(body).hexdigest()[:_VERSION_DIGITS])
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Resources by type URL and name, with one version per type. Immutable."""
+
+    resources: Mapping[str, Mapping[str, Resource]]
+    versions: Mapping[str, str]
+    """Type URL to the hash of its names and versions: what state-of-the-world calls ``version_info``."""
+
+    @classmethod
+    def of(cls, resources: Iterable[Resource]) -> Snapshot:
+        """Group resources by type; names are sorted.
+
+        Raises:
+            ValueError: two resources of one type share a name.
+        """
+        grouped: dict[str, dict[str, Resource]] = {}
+        for resource in sorted(resources, key=lambda r: (r.type_url, r.name)):
+            names = grouped.setdefault(resource.type_url, {})
+            if resource.name in names:
+                raise ValueError(f"two resources of type {resource.type_url} are called {resource.name!r}")
+            names[resource.name] = resource
+        return cls(
+            MappingProxyType({url: MappingProxyType(names) for url, names in grouped.items()}),
+            MappingProxyType({url: _set_version(names.values()) for url, names in grouped.items()}),
+        )
+
+    def of_type(self, type_url: str) -> Mapping[str, Resource]:
+        """The resources of one type; empty when there are none."""
+        return self.resources.get(type_url, _NONE)
+
+    def version(self, type_url: str) -> str:
+        """The version of one type; that of the empty set when there is none."""
+        return self.versions.get(type_url, _EMPTY_VERSION)
+
+    def replacing(self, other: Snapshot, type_urls: Iterable[str]) -> Snapshot:
+        """This snapshot with ``type_urls`` taken from ``other``: a step of a rollout in phases."""
+        taken = set(type_urls)
+        kept = [r for url, names in self.resources.items() if url not in taken for r in names.values()]
+        return Snapshot.of([*kept, *(r for url in taken for r in other.of_type(url).values())])
+
+
+def _set_version(resources: Iterable[Resource]) -> str:
+    digest = hashlib.sha256()
+    for resource in resources:
+        name = resource.name.encode()
+        digest.update(len(name).to_bytes(4) + name + resource.version.encode())
+    return digest.hexdigest()[:_VERSION_DIGITS]
+
+
+_NONE: Mapping[str, Resource] = MappingProxyType({})
+_EMPTY_VERSION = _set_version(())
+EMPTY = Snapshot.of(())
+"""A group that should have nothing."""

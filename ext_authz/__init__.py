@@ -1,0 +1,1 @@
+"""Who is calling, and may they: an Envoy external authorization service."""

@@ -1,0 +1,1 @@
+"""The top floor: the gateway command and what runs a whole gateway on one machine."""

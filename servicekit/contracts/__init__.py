@@ -1,0 +1,27 @@
+"""What the control plane and the services agree on: the policies that travel over xDS, and their names.
+
+A policy is one xDS resource whose ``Any`` holds the JSON of one of these models. Unknown members are
+refused, so that a service never enforces half of a policy that a newer control plane wrote: it NACKs.
+"""
+
+from servicekit.contracts.auth_policy import (
+    ApiKeyProvider,
+    AuthPolicy,
+    AuthRule,
+    JwtProvider,
+    Provider,
+)
+from servicekit.contracts.base import Contract, ContractError
+from servicekit.contracts.limit_policy import Limit, LimitPolicy
+
+__all__ = [
+    "ApiKeyProvider",
+    "AuthPolicy",
+    "AuthRule",
+    "Contract",
+    "ContractError",
+    "JwtProvider",
+    "Limit",
+    "LimitPolicy",
+    "Provider",
+]

@@ -1,0 +1,104 @@
+"""The HTTP side of a process: health, metrics, and a server that leaves signals to its owner."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+from servicekit.address import Address
+from servicekit.health import Health
+
+
+class AddressInUseError(Exception):
+    """A socket could not be bound; the text names the address."""
+
+
+def health_routes(health: Health) -> list[BaseRoute]:
+    """``/health/live``, ``/health/ready`` and ``/health/startup``: 200, or 503 with the reasons."""
+
+    async def live(_request: Request) -> Response:
+        return JSONResponse({"status": "ok"})
+
+    async def startup(_request: Request) -> Response:
+        return _verdict({} if health.started else {"startup": "still starting"})
+
+    async def ready(_request: Request) -> Response:
+        return _verdict(health.complaints())
+
+    return [
+        Route("/health/live", live),
+        Route("/health/startup", startup),
+        Route("/health/ready", ready),
+    ]
+
+
+def metrics_route(registry: CollectorRegistry) -> BaseRoute:
+    """``/metrics`` in the Prometheus text format."""
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+    return Route("/metrics", metrics)
+
+
+def operations_app(*, health: Health, registry: CollectorRegistry, routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """The small HTTP application that every service has beside its gRPC server."""
+    return Starlette(routes=[*health_routes(health), metrics_route(registry), *routes])
+
+
+def _verdict(complaints: dict[str, str]) -> Response:
+    if not complaints:
+        return JSONResponse({"status": "ok"})
+    return JSONResponse({"status": "unavailable", "reasons": complaints}, status_code=503)
+
+
+class HttpServer(uvicorn.Server):
+    """uvicorn without its signal handlers: :func:`servicekit.serving.serve` decides when to stop."""
+
+    def __init__(self, app: ASGIApp, address: Address) -> None:
+        self.address = address
+        super().__init__(
+            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+        )
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave SIGTERM and SIGINT alone."""
+        yield
+
+    async def run_until_stopped(self) -> None:
+        """Bind and serve until :attr:`should_exit` is set.
+
+        Raises:
+            AddressInUseError: the address can't be bound.
+        """
+        await self.serve(sockets=[bind(self.address)])
+
+
+def bind(address: Address) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        AddressInUseError: the address can't be bound; the text says which and why.
+    """
+    family = socket.AF_UNIX if address.is_unix else (socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if not address.is_unix:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(address.path if address.is_unix else (address.host, address.port))
+        sock.listen(2048)
+    except OSError as error:
+        sock.close()
+        raise AddressInUseError(f"cannot listen on {address}: {error.strerror}") from error
+    return sock
