@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUITE ?= tests
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: up test lint fmt golden lock clean help
+.PHONY: up test lint fmt golden lock image test-docker clean help
 .DEFAULT_GOAL := help
 
 help: ## show the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,8 +38,15 @@ golden: $(READY) ## rewrite the golden files
 	$(BIN)/python -m pytest -n 2 tests/golden --update-golden
 
 lock: $(READY) ## resolve the dependencies again
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	  --all-extras --upgrade --output-file requirements.lock pyproject.toml requirements.build.in
+	$(COMPILE) --all-extras --upgrade --output-file requirements.lock pyproject.toml requirements.build.in
+	$(COMPILE) --extra embedded --constraints requirements.lock --output-file requirements.runtime.lock pyproject.toml
+	$(COMPILE) --constraints requirements.lock --output-file requirements.build.lock requirements.build.in
+
+image: ## build the container image (needs Docker; see docs/guide/docker.md)
+	tests/deploy/image.sh
+
+test-docker: image ## run the Compose file on a Docker engine and send it the README's requests
+	tests/deploy/compose.sh
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
