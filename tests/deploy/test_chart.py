@@ -113,7 +113,7 @@ def links(manifests: list[Manifest]) -> list[tuple[str, str, int]]:
 
 
 def test_every_link_between_the_parts_is_served_and_allowed() -> None:
-    """For each address that a pod is told there is a Service and container port, and both ends' policies let it through."""
+    """Behind each address that a pod is told is a Service with that port, and both ends have a policy for it."""
     manifests = render({})
     assert len(links(manifests)) == 6
     for source, target, port in links(manifests):
