@@ -1,0 +1,1 @@
+"""What the tests stand on: ports, processes, real Envoy and Valkey, load, golden files."""
