@@ -1,0 +1,128 @@
+"""Requests that arrive together wait together: one chunk per turn of the event loop, with one deadline."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ratelimit_service.decision import Level, Take
+from ratelimit_service.store import StoreError
+
+_STALL = 0.002
+"""Seconds by which a timer may be late before it is the event loop that was late, not the store."""
+
+
+class _Waiter(NamedTuple):
+    takes: Sequence[Take]
+    answer: asyncio.Future[Sequence[Level]]
+
+
+class Chunk:
+    """Requests that go to the store in one call, and fail together at their deadline."""
+
+    __slots__ = ("_loop", "_stalled", "_timer", "_waiters", "due", "on_expiry", "size")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, due: float) -> None:
+        self._loop = loop
+        self._waiters: list[_Waiter] = []
+        self._timer = loop.call_at(due, self._expire)
+        self._stalled = False
+        self.due = due
+        self.size = 0
+        self.on_expiry: Callable[[], None] | None = None
+        """Called when the deadline passes while someone works on the chunk."""
+
+    @property
+    def requests(self) -> list[Sequence[Take]]:
+        """What every waiting request wants, in order of arrival."""
+        return [waiter.takes for waiter in self._waiters]
+
+    @property
+    def done(self) -> bool:
+        """Whether everybody has been answered."""
+        return not self._waiters
+
+    def add(self, takes: Sequence[Take]) -> asyncio.Future[Sequence[Level]]:
+        """Let one more request wait."""
+        answer: asyncio.Future[Sequence[Level]] = self._loop.create_future()
+        self._waiters.append(_Waiter(takes, answer))
+        self.size += len(takes)
+        return answer
+
+    def resolve(self, levels: Sequence[Sequence[Level]]) -> None:
+        """Answer everybody."""
+        for waiter, answer in zip(self._end(), levels, strict=True):
+            if not waiter.answer.done():  # a caller that has gone away cancelled it
+                waiter.answer.set_result(answer)
+
+    def fail(self, error: StoreError) -> None:
+        """Tell everybody that there will be no answer."""
+        for waiter in self._end():
+            if not waiter.answer.done():
+                waiter.answer.set_exception(error)
+
+    def _end(self) -> list[_Waiter]:
+        self._timer.cancel()
+        waiters, self._waiters = self._waiters, []
+        return waiters
+
+    def _expire(self) -> None:
+        if not self._stalled and self._loop.time() > self.due + _STALL:
+            # This process had no processor: the answer may already lie in the socket. One short look.
+            self._stalled = True
+            self._timer = self._loop.call_later(_STALL, self._expire)
+            return
+        if self.on_expiry is not None:
+            self.on_expiry()
+        self.fail(StoreError("timeout"))
+
+
+class Batcher:
+    """Collects requests into chunks and hands the chunks out.
+
+    Args:
+        deadline: seconds from a chunk's first request to its end, waiting included.
+        max_takes: buckets in one chunk.
+        max_chunks: chunks that may wait; beyond them requests fail at once.
+    """
+
+    def __init__(self, *, deadline: float, max_takes: int, max_chunks: int = 16) -> None:
+        self._deadline = deadline
+        self._max_takes = max_takes
+        self._chunks: asyncio.Queue[Chunk] = asyncio.Queue(max_chunks)
+        self._open: Chunk | None = None
+
+    def put(self, takes: Sequence[Take]) -> asyncio.Future[Sequence[Level]]:
+        """Let one request wait for its answer.
+
+        Raises:
+            StoreError: too many wait already.
+        """
+        chunk = self._open
+        if chunk is None or chunk.done or chunk.size + len(takes) > self._max_takes:
+            chunk = self._begin()
+        return chunk.add(takes)
+
+    async def next(self) -> Chunk:
+        """The oldest chunk that somebody still waits for; from now on it takes no more requests."""
+        while True:
+            chunk = await self._chunks.get()
+            if chunk is self._open:
+                self._open = None
+            if not chunk.done:
+                return chunk
+
+    def fail_all(self, error: StoreError) -> None:
+        """Tell everybody who waits in an unsent chunk that there will be no answer."""
+        self._open = None
+        while not self._chunks.empty():
+            self._chunks.get_nowait().fail(error)
+
+    def _begin(self) -> Chunk:
+        if self._chunks.full():
+            raise StoreError("overloaded")
+        loop = asyncio.get_running_loop()
+        self._open = chunk = Chunk(loop, loop.time() + self._deadline)
+        self._chunks.put_nowait(chunk)
+        return chunk

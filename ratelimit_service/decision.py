@@ -1,0 +1,73 @@
+"""From what the limits of one request say to one answer. No protobuf, no clock, no store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from ratelimit_service.bucket import Shape
+from ratelimit_service.policy import CompiledLimit
+
+Source = Literal["store", "cache", "fallback"]
+"""What decided: the shared store, the memory of who is over the limit, or this process while the store was away."""
+
+
+class Take(NamedTuple):
+    """One wish of a request: ``hits`` tokens from one bucket; 0 only looks. Built per request, hence no dataclass."""
+
+    key: bytes
+    shape: Shape
+    hits: int
+
+
+class Level(NamedTuple):
+    """What one bucket says to one :class:`Take`."""
+
+    fits: bool
+    """Whether this bucket would let the request through. Tokens were taken only if all buckets of the request do."""
+    remaining: int
+    """Whole tokens left after the decision."""
+    reset_us: int
+    """Microseconds until the bucket is full again; if it does not fit, until it would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One descriptor's limit and what its bucket said."""
+
+    limit: CompiledLimit
+    level: Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The answer to one request."""
+
+    allowed: bool
+    verdicts: tuple[Verdict | None, ...]
+    """In the order of the descriptors; ``None`` where no limit applies."""
+    tightest: Verdict | None
+    """The limit that the caller should hear of."""
+    source: Source | None
+    """``None`` when no limit applied."""
+
+
+def decide(verdicts: Sequence[Verdict | None], source: Source | None) -> Decision:
+    """Join what the limits of a request's descriptors say, in the descriptors' order."""
+    found = [verdict for verdict in verdicts if verdict is not None]
+    denying = [verdict for verdict in found if not verdict.level.fits]
+    return Decision(
+        allowed=not denying,
+        verdicts=tuple(verdicts),
+        tightest=_longest_wait(denying) if denying else _least_left(found),
+        source=source,
+    )
+
+
+def _longest_wait(denying: Sequence[Verdict]) -> Verdict:
+    return max(denying, key=lambda verdict: verdict.level.reset_us)
+
+
+def _least_left(found: Sequence[Verdict]) -> Verdict | None:
+    return min(found, key=lambda verdict: (verdict.level.remaining, -verdict.level.reset_us), default=None)

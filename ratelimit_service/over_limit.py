@@ -1,0 +1,61 @@
+"""A bounded memory of callers who are over a limit, so that refusing them again needs no store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ratelimit_service.bucket import MICROSECONDS, Shape
+from ratelimit_service.decision import Level, Take
+
+
+class _Empty(NamedTuple):
+    until: float
+    shape: Shape
+
+
+class OverLimitCache:
+    """Buckets that were seen empty, until the moment when their next token is there.
+
+    Never wrong against the caller: an empty bucket only gets emptier before its next token, and the moment is counted
+    from before the store was asked. Changing a limit changes its shape, which ends what was remembered under the old
+    one. Only deleting a bucket in the store by hand goes unnoticed, for at most one token's time.
+    """
+
+    def __init__(self, *, max_keys: int = 65_536) -> None:
+        self._max_keys = max_keys
+        self._empty: dict[bytes, _Empty] = {}
+
+    def levels(self, takes: Sequence[Take], now: float) -> list[Level] | None:
+        """The answer to a request if every bucket that it takes from is known to be empty."""
+        found = []
+        for take in takes:
+            empty = self._empty.get(take.key)
+            if empty is None or take.hits != 1 or empty.shape != take.shape:
+                return None
+            wait = empty.until - now
+            if wait <= 0:
+                del self._empty[take.key]
+                return None
+            found.append(Level(False, 0, max(1, int(wait * MICROSECONDS))))
+        return found
+
+    def remember(self, takes: Sequence[Take], levels: Sequence[Level], asked_at: float) -> None:
+        """Keep what a refusal by the store says of each bucket that refused."""
+        for take, level in zip(takes, levels, strict=True):
+            # with tokens left, or for several at once, a later request may fit although this one did not
+            if not level.fits and level.remaining == 0 and take.hits == 1:
+                self._put(take.key, _Empty(asked_at + level.reset_us / MICROSECONDS, take.shape))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._empty.clear()
+
+    def __len__(self) -> int:
+        return len(self._empty)
+
+    def _put(self, key: bytes, empty: _Empty) -> None:
+        self._empty.pop(key, None)
+        self._empty[key] = empty
+        if len(self._empty) > self._max_keys:
+            del self._empty[next(iter(self._empty))]

@@ -1,0 +1,131 @@
+"""``LimitPolicy`` in the form that decides, with the limits of the previous policy kept for a while."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Literal
+
+from ratelimit_service.bucket import MICROSECONDS, Shape, UnfitLimitError, shape
+from ratelimit_service.keys import key_seed
+from servicekit.contracts import Limit, LimitPolicy
+from servicekit.contracts.limit_policy import DOMAIN
+
+GRACE_SECONDS = 30.0
+"""How long a limit goes on after it left the policy: proxies may still run the routes that name it."""
+
+By = Literal["user", "api_key", "ip"]
+Unit = Literal["UNKNOWN", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK"]
+_UNITS: tuple[tuple[Unit, int], ...] = (
+    ("SECOND", 1),
+    ("MINUTE", 60),
+    ("HOUR", 3600),
+    ("DAY", 86_400),
+    ("WEEK", 604_800),
+)
+
+
+class PolicyError(Exception):
+    """A policy that can't be enforced; the text names the limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledLimit:
+    """One limit with everything worked out that does not depend on the request."""
+
+    name: str
+    by: By
+    requests_per_unit: int
+    unit: Unit
+    """The rate in Envoy's words; ``UNKNOWN`` with the document's number where no unit divides its period."""
+    shape: Shape
+    local_shape: Shape
+    """This process' share, for decisions while the store is away."""
+    on_store_failure: Literal["local", "allow", "deny"]
+    seed: hashlib.blake2b = field(compare=False, repr=False)
+    """The key of a bucket but for the caller; see :mod:`ratelimit_service.keys`."""
+
+
+Table = dict[tuple[str, str], CompiledLimit]
+"""Limits by name and ``by``."""
+
+
+class PolicyBook:
+    """The current policy, and what is left of earlier ones."""
+
+    def __init__(self, *, clock: Callable[[], float], local_share: float = 1.0) -> None:
+        self._clock = clock
+        self._local_share = Fraction(local_share).limit_denominator(10_000)
+        self._current: Table = {}
+        self._retired: dict[tuple[str, str], tuple[CompiledLimit, float]] = {}
+        self.applied = False
+
+    def apply(self, policy: LimitPolicy) -> None:
+        """Make ``policy`` the current one; equal limits keep their buckets, changed ones their callers' debt.
+
+        Raises:
+            PolicyError: a limit can't be enforced, or two have one name. Nothing has changed then.
+        """
+        compiled = compile_policy(policy, self._local_share)
+        now = self._clock()
+        leaving = {name: (limit, now + GRACE_SECONDS) for name, limit in self._current.items()}
+        staying = {name: (limit, until) for name, (limit, until) in self._retired.items() if until > now}
+        self._retired = {name: kept for name, kept in (staying | leaving).items() if name not in compiled}
+        self._current = compiled
+        self.applied = True
+
+    def find(self, name: str, by: str) -> CompiledLimit | None:
+        """The limit that a descriptor names, if there is one."""
+        limit = self._current.get((name, by))
+        if limit is not None:
+            return limit
+        kept = self._retired.get((name, by))
+        return kept[0] if kept is not None and kept[1] > self._clock() else None
+
+
+def compile_policy(policy: LimitPolicy, local_share: Fraction) -> Table:
+    """Every limit of ``policy``, ready to be used.
+
+    Raises:
+        PolicyError: a limit can't be enforced, or two have one name.
+    """
+    names = [limit.name for limit in policy.limits]
+    if len(set(names)) < len(names):
+        raise PolicyError(f"limit {Counter(names).most_common(1)[0][0]!r} stands in the policy twice")
+    return {(limit.name, limit.by): _compile(limit, local_share) for limit in policy.limits}
+
+
+def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
+    period_us = max(1, round(limit.period_seconds * MICROSECONDS))
+    try:
+        whole = shape(requests=limit.requests, period_us=period_us, burst=limit.burst)
+        local = shape(
+            requests=limit.requests * local_share, period_us=period_us, burst=max(1, int(limit.burst * local_share))
+        )
+    except UnfitLimitError as error:
+        raise PolicyError(f"limit {limit.name!r}: {error}") from None
+    requests_per_unit, unit = _in_units(limit.requests, period_us)
+    return CompiledLimit(
+        name=limit.name,
+        by=limit.by,
+        requests_per_unit=requests_per_unit,
+        unit=unit,
+        shape=whole,
+        local_shape=local,
+        on_store_failure=limit.on_store_failure,
+        seed=key_seed(DOMAIN, limit.name, limit.by),
+    )
+
+
+def _in_units(requests: int, period_us: int) -> tuple[int, Unit]:
+    """The same rate in one of Envoy's units: the document's own, else the first that gives a whole number."""
+    exact = [(requests, unit) for unit, seconds in _UNITS if seconds * MICROSECONDS == period_us]
+    scaled = [
+        (requests * seconds * MICROSECONDS // period_us, unit)
+        for unit, seconds in _UNITS
+        if requests * seconds * MICROSECONDS % period_us == 0
+    ]
+    return (exact + scaled or [(requests, "UNKNOWN")])[0]

@@ -1,0 +1,47 @@
+"""What the rate-limit service can be told from outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import Field, SecretStr, field_validator
+from redis.connection import parse_url
+
+from servicekit.address import Address, AddressSetting
+from servicekit.settings import XdsClientSettings
+
+_parse: Callable[[str], object] = parse_url  # redis-py has no types here
+
+
+class RateLimitSettings(XdsClientSettings):
+    """Settings of ``gateway ratelimit``."""
+
+    ratelimit_bind: AddressSetting = Address(host="127.0.0.1", port=18002)
+    """Where Envoy asks (gRPC)."""
+
+    ratelimit_http_bind: AddressSetting = Address(host="127.0.0.1", port=18012)
+    """Where health and metrics are."""
+
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Redis or Valkey that holds the buckets: redis://, rediss:// (TLS) or unix:///path, with user and password
+    where needed. The process starts and stays up without it."""
+
+    redis_timeout_ms: float = Field(default=8.0, gt=0, le=1000)
+    """Milliseconds from a request's arrival after which it is decided without Redis."""
+
+    redis_connections: int = Field(default=2, ge=1, le=32)
+    """Calls to Redis that may be under way at a time. One call decides everything that arrived together."""
+
+    ratelimit_local_share: float = Field(default=1.0, gt=0, le=1)
+    """Share of each limit that this process allows by itself while Redis is away; with n replicas, 1/n keeps the
+    total as it was."""
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis_url(cls, url: SecretStr) -> SecretStr:
+        try:
+            _parse(url.get_secret_value())
+        except ValueError:
+            # the parser's own words may hold the password
+            raise ValueError("not a Redis URL: write redis://, rediss:// or unix:///path") from None
+        return url
