@@ -77,6 +77,7 @@ def cluster() -> Iterator[Cluster]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # one packet an answer: two would wait for the client's delayed ACK each time
 
         def log_message(self, *_: object) -> None:
             pass
