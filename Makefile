@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUITE ?= tests
+DOCKER ?= docker
+DOCKER_BUILD_ARGS ?=
+export GATEWAY_IMAGE ?= api-gateway:latest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 .PHONY: up test lint fmt golden lock image test-docker clean help
@@ -42,11 +45,11 @@ lock: $(READY) ## resolve the dependencies again
 	$(COMPILE) --extra embedded --constraints requirements.lock --output-file requirements.runtime.lock pyproject.toml
 	$(COMPILE) --constraints requirements.lock --output-file requirements.build.lock requirements.build.in
 
-image: ## build the container image (needs Docker; see docs/guide/docker.md)
-	tests/deploy/image.sh
+image: ## build the container image (needs Docker; docs/guide/docker.md)
+	DOCKER_BUILDKIT=1 $(DOCKER) build $(DOCKER_BUILD_ARGS) --tag $(GATEWAY_IMAGE) .
 
-test-docker: image ## run the Compose file on a Docker engine and send it the README's requests
-	tests/deploy/compose.sh
+test-docker: $(READY) image ## run the Compose file on a Docker engine and send it requests
+	$(BIN)/python -m pytest -s tests/deploy/docker_compose.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
