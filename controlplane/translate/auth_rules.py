@@ -1,0 +1,61 @@
+"""Which rule ext_authz applies to a route, and the rule's id."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+from controlplane import model
+from servicekit import contracts
+
+_DIGITS = 12
+
+
+def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
+    """A provider as ext_authz knows it."""
+    if isinstance(provider, model.JwtProvider):
+        return contracts.JwtProvider(
+            name=provider.name,
+            issuer=provider.issuer,
+            audiences=provider.audiences,
+            algorithms=provider.algorithms,
+            jwks_uri=provider.jwks_uri,
+            leeway_seconds=provider.leeway,
+            jwks_ttl_seconds=provider.jwks_ttl,
+            jwks_stale_seconds=provider.jwks_stale,
+            forward_claims=dict(sorted(provider.forward_claims.items())),
+        )
+    return contracts.ApiKeyProvider(
+        name=provider.name,
+        header=provider.header,
+        keys=dict(sorted(provider.keys.items())),
+        forward_id=provider.forward_id,
+    )
+
+
+class RuleBook:
+    """Gives each route its rule; equal demands share one."""
+
+    def __init__(self, providers: Iterable[model.IdentityProvider]) -> None:
+        self.providers: Mapping[str, contracts.Provider] = {p.name: provider_contract(p) for p in providers}
+        self.rules: dict[str, contracts.AuthRule] = {}
+        self._ids: dict[tuple[str, ...], str] = {}
+
+    def rule_for(self, authenticate: tuple[str, ...]) -> str | None:
+        """The id of the rule for a route's ``authenticate``, noted in :attr:`rules`; ``None`` when it is open.
+
+        An id is the providers' names and a hash of all that they are, so that it means the same for ever.
+        """
+        if not authenticate:
+            return None
+        if authenticate not in self._ids:
+            rule = contracts.AuthRule(any_of=authenticate)
+            self._ids[authenticate] = self._identify(rule)
+            self.rules[self._ids[authenticate]] = rule
+        return self._ids[authenticate]
+
+    def _identify(self, rule: contracts.AuthRule) -> str:
+        digest = hashlib.sha256(rule.encode())
+        for name in rule.any_of:
+            digest.update(self.providers[name].encode())
+        return f"{'+'.join(rule.any_of)}~{digest.hexdigest()[:_DIGITS]}"

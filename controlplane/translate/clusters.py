@@ -1,0 +1,82 @@
+"""Clusters: how an upstream is found, connected to, balanced and protected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from envoy.config.cluster.v3.cluster_pb2 import Cluster, UpstreamConnectionOptions
+from envoy.config.core.v3.address_pb2 import TcpKeepalive
+from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
+from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upstream_http
+from envoy.type.v3.percent_pb2 import Percent
+
+from controlplane import model
+from controlplane.translate import limits, names
+from controlplane.translate.connection_manager import ads
+from controlplane.translate.endpoints import load_assignment
+from controlplane.translate.protection import circuit_breakers, health_checks, outlier_detection
+from controlplane.translate.upstream_tls import transport_socket
+from controlplane.translate.wellknown import duration, packed, uint32
+
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_IDLE_SECONDS = 4.0
+"""Python's and Node's servers close an idle connection after 5 s. Whoever closes first must be us, or a request
+meets a connection that is just going away."""
+
+_TCP_KEEPALIVE = TcpKeepalive(keepalive_time=uint32(60), keepalive_interval=uint32(10), keepalive_probes=uint32(3))
+
+_LB_POLICIES: Mapping[str, Cluster.LbPolicy] = {
+    "round_robin": Cluster.ROUND_ROBIN,
+    "least_request": Cluster.LEAST_REQUEST,
+    "random": Cluster.RANDOM,
+}
+
+
+def cluster(upstream: model.Upstream) -> Cluster:
+    """One upstream."""
+    built = Cluster(
+        name=names.cluster(upstream.name),
+        connect_timeout=duration(upstream.connect_timeout),
+        lb_policy=_LB_POLICIES[upstream.load_balancing],
+        # Never send to endpoints known to be bad: an open breaker answers 503 at once.
+        common_lb_config=Cluster.CommonLbConfig(healthy_panic_threshold=Percent(value=0)),
+        circuit_breakers=circuit_breakers(upstream.circuit_breaker),
+        outlier_detection=outlier_detection(upstream.circuit_breaker),
+        health_checks=health_checks(upstream),
+        # An endpoint that left the document is gone, whatever its health check says.
+        ignore_health_on_host_removal=True,
+        per_connection_buffer_limit_bytes=uint32(limits.CONNECTION_BUFFER_BYTES),
+        upstream_connection_options=UpstreamConnectionOptions(tcp_keepalive=_TCP_KEEPALIVE),
+        typed_extension_protocol_options={_HTTP_OPTIONS: packed(_http_options(upstream))},
+        **_discovery(upstream),
+    )
+    if upstream.tls:
+        built.transport_socket.CopyFrom(transport_socket(upstream))
+    return built
+
+
+def uses_eds(upstream: model.Upstream) -> bool:
+    """Whether the endpoints are a resource of their own, so that they change without a new cluster."""
+    return upstream.discovery == "static"
+
+
+def _discovery(upstream: model.Upstream) -> dict[str, object]:
+    if uses_eds(upstream):
+        return {"type": Cluster.EDS, "eds_cluster_config": Cluster.EdsClusterConfig(eds_config=ads())}
+    return {
+        "type": Cluster.STRICT_DNS,
+        "load_assignment": load_assignment(upstream),
+        "respect_dns_ttl": True,
+        # Envoy's default tries IPv6 alone when there is any: localhost is then ::1 and nothing else.
+        "dns_lookup_family": Cluster.V4_PREFERRED,
+    }
+
+
+def _http_options(upstream: model.Upstream) -> upstream_http.HttpProtocolOptions:
+    explicit = upstream_http.HttpProtocolOptions.ExplicitHttpConfig
+    return upstream_http.HttpProtocolOptions(
+        common_http_protocol_options=HttpProtocolOptions(idle_timeout=duration(_IDLE_SECONDS)),
+        explicit_http_config=explicit(http2_protocol_options=Http2ProtocolOptions())
+        if upstream.http2
+        else explicit(http_protocol_options=Http1ProtocolOptions()),
+    )

@@ -1,0 +1,89 @@
+"""The HTTP connection manager: how a listener reads, cleans, numbers and logs requests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from envoy.config.core.v3.address_pb2 import CidrRange
+from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
+from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, HttpProtocolOptions
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+    Rds,
+)
+
+from controlplane.translate import filter_order, limits, names
+from controlplane.translate.access_log import access_logs
+from controlplane.translate.early_headers import early_header_mutation
+from controlplane.translate.local_replies import local_reply_config
+from controlplane.translate.wellknown import duration, true, uint32
+
+_WEBSOCKET = "websocket"
+_NOBODY = CidrRange(address_prefix="255.255.255.255", prefix_len=uint32(32))
+"""No peer has the broadcast address. An empty list would mean all private networks, and whoever Envoy calls internal
+may choose the request ID and steer it with ``x-envoy-*`` headers."""
+
+
+def ads() -> ConfigSource:
+    """The stream that the bootstrap opened."""
+    return ConfigSource(ads=AggregatedConfigSource(), resource_api_version=ApiVersion.V3)
+
+
+def connection_manager(*, stat_prefix: str, identity_headers: Iterable[str]) -> HttpConnectionManager:
+    """The same for every listener but for its name."""
+    return HttpConnectionManager(
+        stat_prefix=stat_prefix,
+        rds=Rds(config_source=ads(), route_config_name=names.ROUTES),
+        http_filters=filter_order.chain(),
+        access_log=access_logs(),
+        local_reply_config=local_reply_config(),
+        upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type=_WEBSOCKET)],
+        **_identification(identity_headers),
+        **_sanitising(),
+        **_bounds(),
+    )
+
+
+def _identification(identity_headers: Iterable[str]) -> dict[str, object]:
+    """Who is calling is what the connection says; the request ID is ours and goes back to the client."""
+    return {
+        "use_remote_address": true(),
+        "xff_num_trusted_hops": 0,
+        "internal_address_config": HttpConnectionManager.InternalAddressConfig(cidr_ranges=[_NOBODY]),
+        "early_header_mutation_extensions": [early_header_mutation(identity_headers)],
+        "generate_request_id": true(),
+        "preserve_external_request_id": False,
+        "always_set_request_id_in_response": True,
+        "server_header_transformation": HttpConnectionManager.PASS_THROUGH,
+    }
+
+
+def _sanitising() -> dict[str, object]:
+    """One meaning for each path, here and at the backend."""
+    return {
+        "normalize_path": true(),
+        "merge_slashes": True,
+        # %2F and %5C: a backend that decodes them would see other segments than the routes were matched with.
+        "path_with_escaped_slashes_action": HttpConnectionManager.REJECT_REQUEST,
+        "strip_trailing_host_dot": True,
+    }
+
+
+def _bounds() -> dict[str, object]:
+    return {
+        "request_headers_timeout": duration(limits.REQUEST_HEADERS_SECONDS),
+        "stream_idle_timeout": duration(limits.STREAM_IDLE_SECONDS),
+        "drain_timeout": duration(limits.DRAIN_SECONDS),
+        "max_request_headers_kb": uint32(limits.MAX_HEADERS_KIB),
+        "common_http_protocol_options": HttpProtocolOptions(
+            idle_timeout=duration(limits.CONNECTION_IDLE_SECONDS),
+            max_headers_count=uint32(limits.MAX_HEADERS),
+            # WSGI and CGI read x_user_id as x-user-id.
+            headers_with_underscores_action=HttpProtocolOptions.DROP_HEADER,
+        ),
+        "http2_protocol_options": Http2ProtocolOptions(
+            max_concurrent_streams=uint32(limits.MAX_CONCURRENT_STREAMS),
+            initial_stream_window_size=uint32(limits.INITIAL_STREAM_WINDOW_BYTES),
+            initial_connection_window_size=uint32(limits.INITIAL_CONNECTION_WINDOW_BYTES),
+        ),
+    }

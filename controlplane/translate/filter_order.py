@@ -1,0 +1,49 @@
+"""The order of the HTTP filters, and why each stands where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter as Entry
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from controlplane.translate import names
+from controlplane.translate.filters.ext_authz import ExtAuthzFilter
+from controlplane.translate.filters.ratelimit import RateLimitFilter
+from controlplane.translate.filters.router import RouterFilter
+from controlplane.translate.http_filter import HttpFilter, RouteContext
+from controlplane.translate.wellknown import packed
+
+FILTERS: tuple[HttpFilter, ...] = (
+    # CORS comes here: a preflight has no credentials, and refusing it would hide the real answer from the browser.
+    # The local flood guard comes here: it costs no call.
+    # By IP before authentication: a flood of bad tokens must not reach the signature check.
+    RateLimitFilter(name=names.EARLY_RATELIMIT_FILTER, tiers=frozenset({"ip"}), stat_prefix="early"),
+    # Who is it? Everything below may rely on the identity in the metadata.
+    ExtAuthzFilter(),
+    # By user and API key after it: they count whom it found.
+    RateLimitFilter(name=names.LATE_RATELIMIT_FILTER, tiers=frozenset({"user", "api_key"}), stat_prefix="late"),
+    # Authorization, cache, fault injection, Wasm, Lua and transformations come here: only for callers let through.
+    # Terminal: Envoy refuses a chain that does not end with it.
+    RouterFilter(),
+)
+
+
+def chain() -> list[Entry]:
+    """The filters of every connection manager."""
+    return [Entry(name=f.name, typed_config=packed(f.on_connection_manager())) for f in FILTERS]
+
+
+def on_route(context: RouteContext) -> Mapping[str, Any]:
+    """What the filters do differently on one route of the document, by filter name."""
+    return _present((f.name, f.on_route(context)) for f in FILTERS)
+
+
+def on_own_route() -> Mapping[str, Any]:
+    """What the filters do differently where Envoy answers by itself, by filter name."""
+    return _present((f.name, f.on_own_route()) for f in FILTERS)
+
+
+def _present(configs: Iterable[tuple[str, Message | None]]) -> Mapping[str, Any]:
+    return {name: packed(config) for name, config in configs if config is not None}

@@ -1,0 +1,1 @@
+"""One module per HTTP filter. They know nothing of each other; their order is in ``filter_order``."""

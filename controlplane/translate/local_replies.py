@@ -1,0 +1,133 @@
+"""Envoy's own answers as problem documents (RFC 9457); those of our services stay as they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from envoy.config.accesslog.v3.accesslog_pb2 import (
+    AccessLogFilter,
+    AndFilter,
+    ComparisonFilter,
+    ExtensionFilter,
+    HeaderFilter,
+    OrFilter,
+    ResponseFlagFilter,
+    StatusCodeFilter,
+)
+from envoy.config.core.v3.base_pb2 import DataSource, RuntimeUInt32
+from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
+from envoy.config.route.v3.route_components_pb2 import HeaderMatcher
+from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    LocalReplyConfig,
+    ResponseMapper,
+)
+from envoy.type.matcher.v3.string_pb2 import StringMatcher
+from google.protobuf.struct_pb2 import Struct
+
+from controlplane.translate.wellknown import packed
+from servicekit.problems import MEDIA_TYPE, problem
+
+_RUNTIME_KEY = "gateway.local_replies"
+_REQUEST_ID = "%REQUEST_HEADER(X-REQUEST-ID)%"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One kind of answer. Which it is, is told by flags where Envoy sets one, else by the status."""
+
+    status: int
+    code: str
+    detail: str
+    flags: tuple[str, ...] = ()
+
+
+_SERVICE_DECIDED = ("ext_authz_denied", "request_rate_limited")
+"""``response.code_details`` of answers that one of our services wrote."""
+
+_NO_DECISION = Reply(
+    503, "authentication_unavailable", "Who is calling could not be decided. Nothing was forwarded; try again later."
+)
+
+_BY_FLAG = (
+    Reply(503, "no_healthy_upstream", "No endpoint of the upstream can take requests now.", ("UH",)),
+    Reply(503, "upstream_overloaded", "The upstream has as many requests as it may have.", ("UO",)),
+    Reply(503, "upstream_unreachable", "No connection to the upstream could be made.", ("UF",)),
+    Reply(504, "upstream_timeout", "The upstream did not answer in time.", ("UT",)),
+    Reply(503, "upstream_reset", "The upstream broke off the exchange.", ("UC", "UR")),
+    Reply(502, "upstream_protocol_error", "The upstream's answer was not valid HTTP.", ("UPE",)),
+    Reply(503, "overloaded", "The gateway has as much to do as it can.", ("OM",)),
+)
+
+_BY_STATUS = (
+    Reply(400, "bad_request", "The request is not valid HTTP, or its path is not allowed."),
+    Reply(403, "forbidden", "The gateway does not allow this."),
+    Reply(404, "no_route", "No route takes this request."),
+    Reply(408, "request_timeout", "The request did not arrive in time."),
+    Reply(413, "content_too_large", "The request is larger than the gateway takes."),
+    Reply(429, "too_many_requests", "Too many requests."),
+    Reply(431, "headers_too_large", "The request's headers are larger than the gateway takes."),
+    Reply(500, "internal_error", "The gateway could not handle the request."),
+    Reply(502, "bad_gateway", "The upstream's answer could not be used."),
+    Reply(503, "unavailable", "The request cannot be handled now."),
+    Reply(504, "gateway_timeout", "The exchange did not end in time."),
+)
+
+
+def local_reply_config() -> LocalReplyConfig:
+    """Mappers, the first that fits wins; answers below 400 and of unlisted statuses stay as Envoy writes them."""
+    return LocalReplyConfig(
+        mappers=[
+            _kept(_any([_details(_SERVICE_DECIDED), _is_grpc()])),
+            _rewritten(_details(["ext_authz_error"]), _NO_DECISION),
+            *(_rewritten(_flags(reply.flags, reply.status), reply) for reply in _BY_FLAG),
+            *(_rewritten(_status(reply.status), reply) for reply in _BY_STATUS),
+        ]
+    )
+
+
+def _kept(when: AccessLogFilter) -> ResponseMapper:
+    same = SubstitutionFormatString(
+        text_format_source=DataSource(inline_string="%LOCAL_REPLY_BODY%"), content_type=MEDIA_TYPE
+    )
+    return ResponseMapper(filter=when, body_format_override=same)
+
+
+def _rewritten(when: AccessLogFilter, reply: Reply) -> ResponseMapper:
+    document = Struct()
+    document.update(json.loads(problem(reply.status, reply.code, reply.detail, request_id=_REQUEST_ID)))
+    formatted = SubstitutionFormatString(json_format=document, content_type=MEDIA_TYPE)
+    return ResponseMapper(filter=when, body_format_override=formatted)
+
+
+def _any(filters: Iterable[AccessLogFilter]) -> AccessLogFilter:
+    return AccessLogFilter(or_filter=OrFilter(filters=filters))
+
+
+def _details(details: Iterable[str]) -> AccessLogFilter:
+    """The reason that Envoy gives, which tells a service's denial from its silence; no plain filter reads it."""
+    expression = ExpressionFilter(expression=f"response.code_details in {json.dumps(list(details))}")
+    return AccessLogFilter(
+        extension_filter=ExtensionFilter(
+            name="envoy.access_loggers.extension_filters.cel", typed_config=packed(expression)
+        )
+    )
+
+
+def _is_grpc() -> AccessLogFilter:
+    """Envoy makes gRPC's trailers from the text; JSON in grpc-message would be noise."""
+    header = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/grpc"))
+    return AccessLogFilter(header_filter=HeaderFilter(header=header))
+
+
+def _flags(flags: Iterable[str], status: int) -> AccessLogFilter:
+    by_flag = AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=flags))
+    return AccessLogFilter(and_filter=AndFilter(filters=[by_flag, _status(status)]))
+
+
+def _status(status: int) -> AccessLogFilter:
+    value = RuntimeUInt32(default_value=status, runtime_key=_RUNTIME_KEY)
+    comparison = ComparisonFilter(op=ComparisonFilter.EQ, value=value)
+    return AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=comparison))

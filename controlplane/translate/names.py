@@ -1,0 +1,44 @@
+"""Every name of an Envoy resource: they read like the document's own.
+
+What the document names keeps its name (a cluster is called like its upstream, a route like its route). What the
+gateway adds begins with ``gateway.``, which no name in a document may.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from servicekit.contracts.data_plane import RESERVED_PREFIX
+
+ROUTES: Final = "routes"
+"""The one ``RouteConfiguration``, which all listeners share."""
+
+POLICY: Final = "default"
+"""The one ``AuthPolicy`` and the one ``LimitPolicy``."""
+
+EXT_AUTHZ_FILTER: Final = "envoy.filters.http.ext_authz"
+"""Also the namespace of the metadata that the service answers with."""
+
+EARLY_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.early"
+"""Limits that need no identity. A name of our own, for one type of filter stands twice in the chain and a route
+configures each by its name."""
+
+LATE_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.late"
+"""Limits that need the identity."""
+
+ROUTER_FILTER: Final = "envoy.filters.http.router"
+
+
+def listener(name: str) -> str:
+    """The listener, and the prefix of its statistics."""
+    return name
+
+
+def cluster(upstream: str) -> str:
+    """The cluster of an upstream, and its ``ClusterLoadAssignment``."""
+    return upstream
+
+
+def virtual_host(domain: str) -> str:
+    """The virtual host of one host pattern."""
+    return domain

@@ -1,0 +1,49 @@
+"""The policies of the Python services, as xDS resources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controlplane.model import IdentityProvider, JwtProvider, RateLimit
+from controlplane.translate import names
+from controlplane.translate.auth_rules import RuleBook
+from controlplane.xds.snapshot import Resource, encode_bytes
+from servicekit.contracts import AuthPolicy, Limit, LimitPolicy
+
+
+def identity_headers(providers: Iterable[IdentityProvider]) -> tuple[str, ...]:
+    """Every header by which a provider tells the backend who is calling, sorted."""
+    found: set[str] = set()
+    for provider in providers:
+        if isinstance(provider, JwtProvider):
+            found.update(provider.forward_claims.values())
+        elif provider.forward_id is not None:
+            found.add(provider.forward_id)
+    return tuple(sorted(found))
+
+
+def auth_policy(book: RuleBook, headers: tuple[str, ...]) -> Resource:
+    """What ext_authz decides by: every provider of the document, and the rules that its routes name."""
+    policy = AuthPolicy(
+        providers=tuple(book.providers[name] for name in sorted(book.providers)),
+        rules=dict(sorted(book.rules.items())),
+        identity_headers=headers,
+    )
+    return encode_bytes(names.POLICY, AuthPolicy.TYPE_URL, policy.encode())
+
+
+def limit_policy(limits: Iterable[RateLimit]) -> Resource:
+    """What the rate-limit service decides by."""
+    policy = LimitPolicy(limits=tuple(_limit(limit) for limit in sorted(limits, key=lambda limit: limit.name)))
+    return encode_bytes(names.POLICY, LimitPolicy.TYPE_URL, policy.encode())
+
+
+def _limit(limit: RateLimit) -> Limit:
+    return Limit(
+        name=limit.name,
+        by=limit.by,
+        requests=limit.requests,
+        period_seconds=limit.period,
+        burst=limit.burst,
+        on_store_failure=limit.on_store_failure,
+    )

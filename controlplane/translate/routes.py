@@ -1,0 +1,59 @@
+"""The route table: hosts to virtual hosts, the document's order kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+
+from controlplane.model import PathMatch
+from controlplane.translate import filter_order, names, own_routes
+from controlplane.translate.http_filter import RouteContext
+from controlplane.translate.route_action import route_action
+from controlplane.translate.route_match import route_match
+
+ANY_HOST = "*"
+
+
+def route_configuration(contexts: Sequence[RouteContext]) -> RouteConfiguration:
+    """The one route table of all listeners.
+
+    Envoy picks the most specific virtual host and looks at no other, so each has all routes whose hosts cover it.
+    """
+    built = [(context, _route(context)) for context in contexts]
+    domains = {ANY_HOST, *chain.from_iterable(context.route.match.hosts for context in contexts)}
+    return RouteConfiguration(
+        name=names.ROUTES,
+        ignore_port_in_host_matching=True,
+        virtual_hosts=[_virtual_host(domain, built) for domain in sorted(domains)],
+    )
+
+
+def covers(pattern: str, domain: str) -> bool:
+    """Whether every host of ``domain`` (itself a host or a pattern) is one of ``pattern``."""
+    if pattern in (ANY_HOST, domain):
+        return True
+    return pattern.startswith("*.") and domain.endswith(pattern[1:])
+
+
+def _virtual_host(domain: str, built: Iterable[tuple[RouteContext, Route]]) -> VirtualHost:
+    mine = [(c, route) for c, route in built if any(covers(pattern, domain) for pattern in c.route.match.hosts)]
+    health_path = PathMatch(kind="exact", value=own_routes.HEALTH_PATH)
+    taken = any(context.route.match.path == health_path for context, _ in mine)
+    routes = [] if taken else [own_routes.health()]
+    return VirtualHost(
+        name=names.virtual_host(domain),
+        domains=[domain],
+        routes=[*routes, *(route for _, route in mine), own_routes.unmatched()],
+    )
+
+
+def _route(context: RouteContext) -> Route:
+    return Route(
+        name=context.route.name,
+        match=route_match(context.route.match),
+        route=route_action(context.route),
+        typed_per_filter_config=filter_order.on_route(context),
+    )

@@ -1,0 +1,54 @@
+"""Names on which the bootstrap, the snapshot and the readers of Envoy's counters agree."""
+
+from __future__ import annotations
+
+from typing import Final
+
+RESERVED_PREFIX: Final = "gateway."
+"""Begins every name that the gateway gives itself; a document's names never begin so."""
+
+XDS_CLUSTER: Final = "gateway.xds"
+"""The control plane. In the bootstrap."""
+
+EXT_AUTHZ_CLUSTER: Final = "gateway.ext_authz"
+"""The ext_authz service. In the bootstrap."""
+
+RATELIMIT_CLUSTER: Final = "gateway.ratelimit"
+"""The rate-limit service. In the bootstrap."""
+
+ADMIN_CLUSTER: Final = "gateway.admin"
+"""Envoy's own admin interface, behind the health listener. In the bootstrap."""
+
+SYSTEM_CA_SECRET: Final = "gateway.system_ca"  # noqa: S105 - the name of a validation context; nothing secret in it
+"""The machine's certificate authorities (a TLS validation context). In the bootstrap."""
+
+HEALTH_LISTENER: Final = "gateway.health"
+"""Envoy's own health and metrics listener. In the bootstrap."""
+
+STATS_PREFIX: Final = "gateway"
+"""Begins the counters that Envoy makes for us; Prometheus shows them as ``envoy_gateway_…``."""
+
+STAT_REQUESTS: Final = "requests_total"
+"""Counter of finished requests with the tags ``method``, ``path`` (the route's name; empty before a route was
+found) and ``status``."""
+
+STAT_DURATION: Final = "request_duration_us"
+"""Histogram of the microseconds from the first byte received to the last byte sent, with the tags of
+:data:`STAT_REQUESTS`. Its buckets are :data:`DURATION_BUCKETS_US`."""
+
+DURATION_BUCKETS_US: Final = (
+    500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
+    1_000_000, 2_500_000, 5_000_000, 10_000_000, 30_000_000, 60_000_000,
+)  # fmt: skip
+"""Upper bounds in microseconds: 0.5 ms to a minute."""
+
+HEALTH_ROUTE: Final = "gateway.health"
+"""Name of the route on which every listener answers ``/health``."""
+
+UNMATCHED_ROUTE: Final = "gateway.unmatched"
+"""Name of the route that takes what no route of the document matches."""
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""The values of the ``method`` tag, besides :data:`OTHER_METHOD`: a client must not make series."""
+
+OTHER_METHOD: Final = "OTHER"
