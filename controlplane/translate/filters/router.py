@@ -17,7 +17,7 @@ class RouterFilter:
         """Neither clients nor backends see ``x-envoy-*`` headers that tell of the inside."""
         return Router(suppress_envoy_headers=True)
 
-    def on_route(self, context: RouteContext) -> None:  # noqa: ARG002 - the protocol's signature
+    def on_route(self, context: RouteContext) -> None:
         """Nothing: see ``route_action``."""
 
     def on_own_route(self) -> None:

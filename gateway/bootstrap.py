@@ -1,0 +1,122 @@
+"""Envoy's bootstrap: who it is, where the control plane is, and what it has before it hears from there."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import envoy_data_plane.envoy.config.bootstrap.v3 as bootstrap_v3
+import envoy_data_plane.envoy.config.core.v3 as core_v3
+import envoy_data_plane.envoy.config.metrics.v3 as metrics_v3
+import envoy_data_plane.envoy.config.overload.v3 as overload_v3
+import envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 as connections_v3
+import envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 as tls_v3
+import envoy_data_plane.envoy.type.matcher.v3 as matcher_v3
+import yaml
+from betterproto2 import Casing
+from envoy_data_plane.google.protobuf import Any, Struct, Value
+
+from gateway.bootstrap_clusters import bootstrap_clusters, to_envoy
+from gateway.bootstrap_health import health_listener
+from gateway.envoy_settings import EnvoySettings, system_ca_file
+from servicekit.contracts.data_plane import (
+    DURATION_BUCKETS_US,
+    STAT_DURATION,
+    STATS_PREFIX,
+    SYSTEM_CA_SECRET,
+    XDS_CLUSTER,
+)
+
+_FOR_EVER = timedelta(0)
+_STATS_FLUSH = timedelta(seconds=2)
+"""How old histograms may be when they are read; counters are never old."""
+
+_ADMIN_SOCKET_MODE = 0o600
+_REGEX_PROGRAM_SIZE = 1000.0
+"""Envoy's default of 100 refuses alternatives of a dozen words. The document's authors are trusted with more."""
+
+
+def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
+    """The bootstrap of one Envoy.
+
+    Raises:
+        SettingsError: an address leaves the machine and there is no TLS.
+    """
+    return bootstrap_v3.Bootstrap(
+        node=core_v3.Node(id=settings.node_id, cluster=settings.node_group),
+        admin=bootstrap_v3.Admin(
+            address=to_envoy(settings.envoy_admin, socket_mode=_ADMIN_SOCKET_MODE), ignore_global_conn_limit=True
+        ),
+        dynamic_resources=_dynamic_resources(),
+        static_resources=bootstrap_v3.BootstrapStaticResources(
+            listeners=[health_listener(settings.envoy_health_bind)],
+            clusters=bootstrap_clusters(settings),
+            secrets=_secrets(settings),
+        ),
+        stats_config=_stats_config(),
+        stats_flush_interval=_STATS_FLUSH,
+        layered_runtime=_runtime(),
+        overload_manager=_overload_manager(settings.max_connections),
+    )
+
+
+def render_bootstrap(settings: EnvoySettings) -> str:
+    """The bootstrap as YAML, which Envoy reads from a file that ends in ``.yaml``.
+
+    Raises:
+        SettingsError: an address leaves the machine and there is no TLS.
+    """
+    document = build_bootstrap(settings).to_dict(casing=Casing.SNAKE)
+    return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _dynamic_resources() -> bootstrap_v3.BootstrapDynamicResources:
+    """Everything over one delta stream, so that the control plane can order it."""
+    stream = core_v3.ApiConfigSource(
+        api_type=core_v3.ApiConfigSourceApiType.DELTA_GRPC,
+        transport_api_version=core_v3.ApiVersion.V3,
+        set_node_on_first_message_only=True,
+        grpc_services=[core_v3.GrpcService(envoy_grpc=core_v3.GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER))],
+    )
+    # Ready means configured: without a first answer Envoy waits rather than say it is ready and listen nowhere.
+    from_ads = core_v3.ConfigSource(
+        ads=core_v3.AggregatedConfigSource(),
+        resource_api_version=core_v3.ApiVersion.V3,
+        initial_fetch_timeout=_FOR_EVER,
+    )
+    return bootstrap_v3.BootstrapDynamicResources(ads_config=stream, lds_config=from_ads, cds_config=from_ads)
+
+
+def _secrets(settings: EnvoySettings) -> list[tls_v3.Secret]:
+    bundle = settings.ca_file or system_ca_file()
+    if bundle is None:
+        return []
+    context = tls_v3.CertificateValidationContext(trusted_ca=core_v3.DataSource(filename=str(bundle)))
+    return [tls_v3.Secret(name=SYSTEM_CA_SECRET, validation_context=context)]
+
+
+def _stats_config() -> metrics_v3.StatsConfig:
+    durations = metrics_v3.HistogramBucketSettings(
+        match=matcher_v3.StringMatcher(prefix=f"{STATS_PREFIX}.{STAT_DURATION}"),
+        buckets=[float(bound) for bound in DURATION_BUCKETS_US],
+    )
+    return metrics_v3.StatsConfig(histogram_bucket_settings=[durations])
+
+
+def _runtime() -> bootstrap_v3.LayeredRuntime:
+    limits = {
+        "re2.max_program_size.error_level": Value(number_value=_REGEX_PROGRAM_SIZE),
+        "re2.max_program_size.warn_level": Value(number_value=_REGEX_PROGRAM_SIZE),
+    }
+    layer = bootstrap_v3.RuntimeLayer(name="gateway", static_layer=Struct(fields=limits))
+    return bootstrap_v3.LayeredRuntime(layers=[layer])
+
+
+def _overload_manager(max_connections: int) -> overload_v3.OverloadManager:
+    monitor = connections_v3.DownstreamConnectionsConfig(max_active_downstream_connections=max_connections)
+    return overload_v3.OverloadManager(
+        resource_monitors=[
+            overload_v3.ResourceMonitor(
+                name="envoy.resource_monitors.global_downstream_max_connections", typed_config=Any.pack(monitor)
+            )
+        ]
+    )

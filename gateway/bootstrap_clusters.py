@@ -1,0 +1,125 @@
+"""The bootstrap's own clusters: the services that Envoy has to reach before it has any configuration."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from pathlib import Path
+
+import envoy_data_plane.envoy.config.cluster.v3 as cluster_v3
+import envoy_data_plane.envoy.config.core.v3 as core_v3
+import envoy_data_plane.envoy.config.endpoint.v3 as endpoint_v3
+import envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 as tls_v3
+import envoy_data_plane.envoy.extensions.upstreams.http.v3 as upstream_http_v3
+import envoy_data_plane.envoy.type.matcher.v3 as matcher_v3
+from envoy_data_plane.google.protobuf import Any
+
+from gateway.envoy_settings import EnvoySettings
+from servicekit.address import Address
+from servicekit.contracts.data_plane import ADMIN_CLUSTER, EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, XDS_CLUSTER
+from servicekit.tls import AUTHORITY, CERTIFICATE, PRIVATE_KEY, require_private
+
+_HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_CONNECT_TIMEOUT = timedelta(milliseconds=500)
+_KEEPALIVE = core_v3.KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=5))
+_MAX_REQUESTS = 4096
+"""To one service at a time. More would wait longer than the filters do."""
+
+
+def bootstrap_clusters(settings: EnvoySettings) -> list[cluster_v3.Cluster]:
+    """The control plane, the two services, and Envoy's own admin interface.
+
+    Raises:
+        SettingsError: an address leaves the machine and there is no TLS.
+    """
+    return [
+        _grpc_cluster(XDS_CLUSTER, settings.xds_address, settings),
+        _grpc_cluster(EXT_AUTHZ_CLUSTER, settings.ext_authz_address, settings),
+        _grpc_cluster(RATELIMIT_CLUSTER, settings.ratelimit_address, settings),
+        _cluster(ADMIN_CLUSTER, settings.envoy_admin),
+    ]
+
+
+def to_envoy(address: Address, *, socket_mode: int = 0) -> core_v3.Address:
+    """An address in Envoy's words; ``::`` takes IPv4 clients too."""
+    if address.is_unix:
+        return core_v3.Address(pipe=core_v3.Pipe(path=address.path, mode=socket_mode))
+    return core_v3.Address(
+        socket_address=core_v3.SocketAddress(
+            address=address.host, port_value=address.port, ipv4_compat=address.host == "::"
+        )
+    )
+
+
+def _grpc_cluster(name: str, address: Address, settings: EnvoySettings) -> cluster_v3.Cluster:
+    require_private(address, settings)
+    cluster = _cluster(name, address)
+    options = upstream_http_v3.HttpProtocolOptions(
+        explicit_http_config=upstream_http_v3.HttpProtocolOptionsExplicitHttpConfig(
+            http2_protocol_options=core_v3.Http2ProtocolOptions(connection_keepalive=_KEEPALIVE)
+        )
+    )
+    cluster.typed_extension_protocol_options = {_HTTP_OPTIONS: Any.pack(options)}
+    cluster.circuit_breakers = cluster_v3.CircuitBreakers(
+        thresholds=[
+            cluster_v3.CircuitBreakersThresholds(
+                max_pending_requests=_MAX_REQUESTS, max_requests=_MAX_REQUESTS, track_remaining=True
+            )
+        ]
+    )
+    if settings.tls_dir is not None and not address.is_unix:
+        cluster.transport_socket = _mutual_tls(settings.tls_dir, address.host)
+    return cluster
+
+
+def _cluster(name: str, address: Address) -> cluster_v3.Cluster:
+    endpoint = endpoint_v3.LbEndpoint(endpoint=endpoint_v3.Endpoint(address=to_envoy(address)))
+    cluster = cluster_v3.Cluster(
+        name=name,
+        connect_timeout=_CONNECT_TIMEOUT,
+        type=cluster_v3.ClusterDiscoveryType.STATIC,
+        load_assignment=endpoint_v3.ClusterLoadAssignment(
+            cluster_name=name, endpoints=[endpoint_v3.LocalityLbEndpoints(lb_endpoints=[endpoint])]
+        ),
+    )
+    if not address.is_unix and not _is_ip(address.host):
+        cluster.type = cluster_v3.ClusterDiscoveryType.STRICT_DNS
+        cluster.dns_lookup_family = cluster_v3.ClusterDnsLookupFamily.V4_PREFERRED
+    return cluster
+
+
+def _mutual_tls(folder: Path, host: str) -> core_v3.TransportSocket:
+    """Show our certificate, and accept only one that our authority made for ``host``."""
+    san_type = (
+        tls_v3.SubjectAltNameMatcherSanType.IP_ADDRESS if _is_ip(host) else tls_v3.SubjectAltNameMatcherSanType.DNS
+    )
+    context = tls_v3.UpstreamTlsContext(
+        sni="" if _is_ip(host) else host,
+        common_tls_context=tls_v3.CommonTlsContext(
+            alpn_protocols=["h2"],
+            tls_certificates=[
+                tls_v3.TlsCertificate(
+                    certificate_chain=_file(folder / CERTIFICATE), private_key=_file(folder / PRIVATE_KEY)
+                )
+            ],
+            validation_context=tls_v3.CertificateValidationContext(
+                trusted_ca=_file(folder / AUTHORITY),
+                match_typed_subject_alt_names=[
+                    tls_v3.SubjectAltNameMatcher(san_type=san_type, matcher=matcher_v3.StringMatcher(exact=host))
+                ],
+            ),
+        ),
+    )
+    return core_v3.TransportSocket(name="envoy.transport_sockets.tls", typed_config=Any.pack(context))
+
+
+def _file(path: Path) -> core_v3.DataSource:
+    return core_v3.DataSource(filename=str(path))
+
+
+def _is_ip(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
