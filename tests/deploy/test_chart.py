@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import helm_python
 import kubernetes_validate
 import pytest
@@ -14,7 +16,11 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from servicekit.address import Address
+from servicekit.settings import PeerSettings
+from servicekit.tls import add_port, open_channel
 from tests.harness.chart import CHART, Manifest, one, render
+from tests.harness.ports import free_port
 
 CASES = sorted((Path(__file__).parents[1] / "golden" / "helm").glob("*.in.yaml"))
 OLDEST, NEWEST = "1.27", kubernetes_validate.latest_version()
@@ -152,6 +158,21 @@ def test_the_generated_certificate_fits_both_ends_of_every_grpc_link() -> None:
     assert hosts <= set(names.get_values_for_type(x509.DNSName))
     usages = set(certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value)
     assert usages >= {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+
+
+async def test_a_grpc_connection_can_be_made_with_the_generated_certificate(tmp_path: Path) -> None:
+    """Both ends in the code that the parts use, under a name from the chart."""
+    for name, value in one(render({}), "Secret", "demo-api-gateway-tls")["data"].items():
+        (tmp_path / name).write_bytes(base64.b64decode(value))
+    settings = PeerSettings(tls_dir=tmp_path)
+    address = Address(host="127.0.0.1", port=free_port())
+    server = grpc.aio.server()
+    add_port(server, address, settings)
+    await server.start()
+    name = ("grpc.ssl_target_name_override", "demo-api-gateway-ext-authz")
+    async with open_channel(address, settings, [name]) as channel:
+        await asyncio.wait_for(channel.channel_ready(), timeout=10)
+    await server.stop(0)
 
 
 def test_the_rate_limiter_and_valkey_share_their_password() -> None:

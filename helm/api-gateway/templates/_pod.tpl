@@ -115,9 +115,13 @@ readinessProbe:
 
 {{/* Settings of every process. */}}
 {{- define "api-gateway.env" -}}
-- {name: GATEWAY_LOG_LEVEL, value: {{ .root.Values.logLevel }}}
-{{- with .values.env }}
-{{ toYaml . }}
+- {name: GATEWAY_LOG_LEVEL, value: {{ .Values.logLevel }}}
+{{- end -}}
+
+{{/* What the values add for one part; the last entry of a name wins. */}}
+{{- define "api-gateway.extraEnv" -}}
+{{- with .env }}
+{{- toYaml . | nindent 4 }}
 {{- end }}
 {{- end -}}
 
