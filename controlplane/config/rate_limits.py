@@ -1,0 +1,27 @@
+"""``rate_limits``: how much a caller may do."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from controlplane.config.base import Section
+from controlplane.config.durations import Duration
+
+_MAX_TOKENS = 1_000_000_000
+
+
+class RateLimit(Section):
+    """A token bucket for each caller."""
+
+    by: Literal["user", "api_key", "ip"]
+    """What a caller is. `user` and `api_key` need a route that authenticates."""
+    requests: int = Field(ge=1, le=_MAX_TOKENS)
+    """Requests that each caller may make, on average, in the time `per`."""
+    per: Annotated[float, Duration(least=1, most=31_536_000)]
+    """The time that `requests` are for."""
+    burst: int | None = Field(default=None, ge=1, le=_MAX_TOKENS)
+    """Requests at once after a quiet time; without it, as many as `requests`."""
+    on_store_failure: Literal["local", "allow", "deny"] = "local"
+    """What decides while Redis does not answer: a bucket in each rate-limit process, yes, or no."""

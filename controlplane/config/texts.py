@@ -1,0 +1,114 @@
+"""Field types for texts: names, paths, hosts, methods, header names. Each says what is wrong and what to write."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, Field
+
+from controlplane.config.base import mistake
+
+_NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
+_ROUTE_NAME = r"^[!#-\[\]-~]{1,200}$"
+_METHOD = r"^[A-Z][A-Z-]{0,31}$"
+_RETRY_METHOD = r"^(\*|[A-Z][A-Z-]{0,31})$"
+_TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"  # noqa: S105  field-name of RFC 9110 §5.1, no secret
+_HOST = (
+    r"^(\*|(\*\.)?([A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.?)$"
+)
+_PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")  # RFC 3986 §3.3
+_MAX_HOST = 253
+_MAX_PATH = 1024
+
+_T = TypeVar("_T")
+
+
+def _matching(pattern: str, code: str, message: str, hint: str) -> tuple[AfterValidator, Any]:
+    """A check by pattern, and the pattern for editors."""
+    compiled = re.compile(pattern)
+
+    def check(text: str) -> str:
+        if not compiled.search(text) or text.endswith("\n"):
+            raise mistake(code, message, hint)
+        return text
+
+    return AfterValidator(check), Field(json_schema_extra={"pattern": pattern})
+
+
+def _check_path(text: str) -> str:
+    if not text.startswith("/"):
+        raise mistake("path", "a path begins with /", f"write /{text}" if _PATH.fullmatch(f"/{text}") else None)
+    if len(text) > _MAX_PATH:
+        raise mistake("path", f"a path has at most {_MAX_PATH} characters")
+    if "*" in text or "{" in text:
+        hint = "path_prefix takes everything below it; path_regex takes patterns"
+        raise mistake("path", "a path has no wildcards or placeholders", hint)
+    if not _PATH.fullmatch(text):
+        hint = "percent-encode it; a query is no part of the path"
+        raise mistake("path", "there is a character that no path has", hint)
+    if "//" in text or {".", ".."} & set(text.split("/")):
+        raise mistake(
+            "path", "no request has this path, for paths are normalised first", "write it without //, . and .."
+        )
+    return text
+
+
+def _check_host(text: str) -> str:
+    if not re.search(_HOST, text) or len(text) > _MAX_HOST:
+        hint = "a name such as api.example.com, *.example.com, or *"
+        if ":" in text:
+            hint = "leave the port out: the listener decides"
+        elif not text.isascii():
+            hint = "write an international name in its xn-- form"
+        raise mistake("host", "this is not a host name", hint)
+    return text
+
+
+def _check_ip(text: str) -> str:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        raise mistake("ip-address", "this is not an IP address", "127.0.0.1, 0.0.0.0 and :: are ones") from None
+    return text
+
+
+def _check_unique(values: list[_T]) -> list[_T]:
+    for index, value in enumerate(values):
+        if value in values[:index]:
+            raise mistake("duplicate", f"{value!s} stands here twice")
+    return values
+
+
+_name_check, _name_schema = _matching(
+    _NAME, "name", "this cannot be a name", "1 to 63 letters, digits, '.', '_' or '-', the first and last no sign"
+)
+Name = Annotated[str, _name_check, _name_schema]
+"""What other parts of the document refer to."""
+
+_route_name_check, _route_name_schema = _matching(
+    _ROUTE_NAME, "name", "this cannot be a route's name", "1 to 200 visible ASCII characters, no quotes or backslashes"
+)
+RouteName = Annotated[str, _route_name_check, _route_name_schema]
+
+_method_check, _method_schema = _matching(
+    _METHOD, "method", "this is not a method", "methods are in capitals, as in GET"
+)
+Method = Annotated[str, _method_check, _method_schema]
+
+_retry_method_check, _retry_method_schema = _matching(
+    _RETRY_METHOD, "method", "this is not a method", "methods are in capitals, as in GET; '*' is every one"
+)
+RetryMethod = Annotated[str, _retry_method_check, _retry_method_schema]
+
+_header_check, _header_schema = _matching(
+    _TOKEN, "header-name", "this is not a header's name", "letters, digits and '-', as in x-user-id"
+)
+HeaderName = Annotated[str, _header_check, AfterValidator(str.lower), _header_schema]
+
+UrlPath = Annotated[str, AfterValidator(_check_path), Field(json_schema_extra={"pattern": "^/"})]
+Host = Annotated[str, AfterValidator(_check_host), Field(json_schema_extra={"pattern": _HOST})]
+IpAddress = Annotated[str, AfterValidator(_check_ip)]
+Unique = AfterValidator(_check_unique)
+"""Annotates a list in which nothing stands twice."""
