@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -36,7 +37,7 @@ class Valkey:
 
     def start(self) -> None:
         """Start and wait until it answers."""
-        settings = {"port": "0", "save": "", "appendonly": "no", "enable-debug-command": "local"}
+        settings = {"port": "0", "save": "", "appendonly": "no", "repl-diskless-sync-delay": "0"}
         arguments = [str(binary()), "--unixsocket", str(self.socket), "--dir", str(self.folder)]
         for name, value in (settings | {k.replace("_", "-"): v for k, v in self._options.items()}).items():
             arguments += [f"--{name}", value]
@@ -63,6 +64,13 @@ class Valkey:
     def resume(self) -> None:
         """Let a paused process go on."""
         self._signal(signal.SIGCONT)
+
+    def listen(self) -> int:
+        """Listen on a free TCP port of this machine as well, which it gives back."""
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port = int(probe.getsockname()[1])
+        self.command("CONFIG", "SET", "port", port)
+        return port
 
     def command(self, *words: str | bytes | float) -> Any:
         """Send one command on a connection of its own."""

@@ -1,0 +1,49 @@
+"""A byte proxy between two Unix sockets that delays, as a slow network would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+
+class DelayingProxy:
+    """Passes bytes on, each piece :attr:`delay` seconds late in one direction."""
+
+    def __init__(self, *, listen: Path, target: Path) -> None:
+        self.delay = 0.0
+        self._listen = listen
+        self._target = target
+        self._pumps: set[asyncio.Task[None]] = set()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[DelayingProxy]:
+        """Listen while the block runs."""
+        server = await asyncio.start_unix_server(self._accept, self._listen)
+        try:
+            yield self
+        finally:
+            server.close()
+            for pump in self._pumps:
+                pump.cancel()
+            await asyncio.gather(*self._pumps, return_exceptions=True)
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_unix_connection(self._target)
+        for source, sink, delayed in ((reader, there_writer, True), (there_reader, writer, False)):
+            pump = asyncio.create_task(self._pump(source, sink, delayed=delayed))
+            self._pumps.add(pump)
+            pump.add_done_callback(self._pumps.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, delayed: bool) -> None:
+        try:
+            while data := await source.read(65_536):
+                if delayed:
+                    await asyncio.sleep(self.delay)
+                sink.write(data)
+                await sink.drain()
+        except ConnectionError:
+            pass  # the other side is gone: so is this one
+        finally:
+            sink.close()

@@ -1,0 +1,117 @@
+"""A limiter on a real store, and a crowd of callers that measures every decision."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry
+
+from ratelimit_service.limiter import Limiter
+from ratelimit_service.local_store import LocalStore
+from ratelimit_service.matching import Descriptor
+from ratelimit_service.metrics import Metrics
+from ratelimit_service.over_limit import OverLimitCache
+from ratelimit_service.policy import PolicyBook
+from ratelimit_service.redis_store import RedisStore
+from servicekit.contracts import Limit, LimitPolicy
+
+
+@asynccontextmanager
+async def running_store(url: str, *, registry: CollectorRegistry | None = None) -> AsyncIterator[RedisStore]:
+    """A store with its connections up."""
+    store = RedisStore(url=url, metrics=Metrics(registry or CollectorRegistry()))
+    task = asyncio.create_task(store.run())
+    try:
+        await until(lambda: store.available)
+        yield store
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
+    """Wait until something is so; the seconds it took."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "waited in vain"
+        await asyncio.sleep(0.001)
+    return time.monotonic() - began
+
+
+def limiter_on(store: RedisStore, *limits: Limit, registry: CollectorRegistry | None = None) -> Limiter:
+    """A limiter with a policy, in front of ``store``."""
+    policy = PolicyBook(clock=time.monotonic)
+    policy.apply(LimitPolicy(limits=limits))
+    return Limiter(
+        policy=policy,
+        store=store,
+        local=LocalStore(clock_us=lambda: time.monotonic_ns() // 1000),
+        refused=OverLimitCache(),
+        metrics=Metrics(registry or CollectorRegistry()),
+        clock=time.monotonic,
+    )
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Callers who ask a limiter all the time, each under every limit in turn, and what came of it."""
+
+    limiter: Limiter
+    limits: tuple[str, ...]
+    callers: int = 8
+    outcomes: Counter[tuple[str, bool, str | None]] = field(default_factory=Counter)
+    """Limit, allowed, source."""
+    slowest: float = 0.0
+    slow: int = 0
+    """Decisions that took more than 4 ms: those that waited for a store in vain."""
+    lag: float = 0.0
+    """How late the event loop itself was at the worst, for the reader of a figure."""
+    _stopping: bool = False
+
+    @asynccontextmanager
+    async def asking(self) -> AsyncIterator[Crowd]:
+        """Ask while the block runs."""
+        self._stopping = False
+        tasks = [asyncio.create_task(self._ask(f"caller-{number}")) for number in range(self.callers)]
+        tasks.append(asyncio.create_task(self._watch_the_loop()))
+        try:
+            yield self
+        finally:
+            self._stopping = True
+            await asyncio.gather(*tasks)
+
+    def begin_anew(self) -> None:
+        """Forget what was counted."""
+        self.outcomes.clear()
+        self.slowest = self.lag = 0.0
+        self.slow = 0
+
+    def count(self, *, limit: str, allowed: bool | None = None, source: str | None = None) -> int:
+        """How many decisions were such."""
+        return sum(
+            number
+            for (name, outcome, by), number in self.outcomes.items()
+            if name == limit and allowed in (None, outcome) and source in (None, by)
+        )
+
+    async def _ask(self, caller: str) -> None:
+        while not self._stopping:
+            for name in self.limits:
+                began = time.perf_counter()
+                decision = await self.limiter.decide("gateway", [Descriptor((("limit", name), ("user", caller)), 1)])
+                took = time.perf_counter() - began
+                self.slowest = max(self.slowest, took)
+                self.slow += took > 0.004
+                self.outcomes[name, decision.allowed, decision.source] += 1
+            await asyncio.sleep(0.002)
+
+    async def _watch_the_loop(self) -> None:
+        while not self._stopping:
+            began = time.perf_counter()
+            await asyncio.sleep(0.001)
+            self.lag = max(self.lag, time.perf_counter() - began - 0.001)

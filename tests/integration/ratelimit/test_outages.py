@@ -1,0 +1,184 @@
+"""Redis in every kind of trouble: what decisions took, who decided, and how it came back. Prints its figures."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ratelimit_service.metrics import Metrics
+from ratelimit_service.redis_store import RedisStore
+from servicekit.contracts import Limit
+from tests.harness.proxy import DelayingProxy
+from tests.harness.valkey import Valkey, running_valkey
+from tests.integration.ratelimit.rig import Crowd, limiter_on, running_store, until
+
+LONGEST = 0.05
+"""Seconds that no decision may take here. The promise is 10 ms; a test machine's own pauses come on top."""
+
+LOCAL = Limit(name="local", by="user", requests=50, period_seconds=1, burst=10, on_store_failure="local")
+ALLOW = Limit(name="allow", by="user", requests=1, period_seconds=3600, burst=1, on_store_failure="allow")
+DENY = Limit(name="deny", by="user", requests=10**6, period_seconds=1, burst=10**6, on_store_failure="deny")
+CALLERS = 8
+
+
+@asynccontextmanager
+async def crowd_on(url: str) -> AsyncIterator[tuple[Crowd, RedisStore]]:
+    """Callers under the three kinds of limit."""
+    async with running_store(url) as store:
+        crowd = Crowd(limiter_on(store, LOCAL, ALLOW, DENY), ("local", "allow", "deny"), callers=CALLERS)
+        async with crowd.asking():
+            await asyncio.sleep(0.2)
+            assert crowd.count(limit="local", source="store")
+            assert not crowd.count(limit="local", source="fallback")
+            assert crowd.count(limit="deny", allowed=False) == 0
+            yield crowd, store
+
+
+async def trouble(crowd: Crowd, store: RedisStore, begin: Callable[[], object], end: Callable[[], object]) -> None:
+    """Let the store fail and come back, and hold the decisions meanwhile to what was promised."""
+    loop = asyncio.get_running_loop()
+    crowd.begin_anew()
+    began = loop.time()
+    await asyncio.to_thread(begin)
+    noticed = await until(lambda: not store.available)
+    during_waits = crowd.slow
+    await asyncio.sleep(0.3)
+    assert crowd.slow - during_waits <= 2, "a store known to be away still costs time"
+    assert crowd.count(limit="local", source="fallback")
+    assert crowd.count(limit="allow", source="fallback", allowed=False) == 0
+    assert crowd.count(limit="deny", source="fallback", allowed=True) == 0
+    beyond = crowd.count(limit="local", allowed=True) - CALLERS * 50 * (loop.time() - began)
+    slowest, lag = crowd.slowest, crowd.lag
+    await asyncio.to_thread(end)
+    back = await until(lambda: store.available, 5)
+    crowd.begin_anew()
+    await asyncio.sleep(0.2)
+    print(
+        f"slowest decision {slowest * 1e3:.1f} ms (event loop at worst {lag * 1e3:.1f} ms late), noticed after "
+        f"{noticed * 1e3:.0f} ms, {during_waits} decisions waited in vain, {beyond:.0f} allowed beyond the limit, "
+        f"back after {back * 1e3:.0f} ms"
+    )
+    assert slowest < LONGEST
+    assert beyond <= CALLERS * (10 + 1)  # a local bucket's burst each, and the token under way
+    assert not crowd.count(limit="deny", allowed=False)
+    assert crowd.count(limit="local", source="store") + crowd.count(limit="local", source="cache")
+
+
+async def test_killed(own_valkey: Valkey) -> None:
+    """``kill -9``, and a new empty server in its place."""
+    async with crowd_on(own_valkey.url) as (crowd, store):
+        await trouble(crowd, store, own_valkey.kill, own_valkey.start)
+
+
+async def test_paused(own_valkey: Valkey) -> None:
+    """SIGSTOP: connections stay open and nothing answers."""
+    async with crowd_on(own_valkey.url) as (crowd, store):
+        await trouble(crowd, store, own_valkey.pause, own_valkey.resume)
+
+
+async def test_read_only(own_valkey: Valkey) -> None:
+    """The server became a replica: reads work, writes are refused, and the connection has to be given up."""
+    async with crowd_on(own_valkey.url) as (crowd, store):
+        await trouble(
+            crowd,
+            store,
+            lambda: own_valkey.command("REPLICAOF", "127.0.0.1", "1"),
+            lambda: own_valkey.command("REPLICAOF", "NO", "ONE"),
+        )
+
+
+async def test_out_of_memory(own_valkey: Valkey) -> None:
+    """Writes are refused until there is room again."""
+    async with crowd_on(own_valkey.url) as (crowd, store):
+        await trouble(
+            crowd,
+            store,
+            lambda: own_valkey.command("CONFIG", "SET", "maxmemory", "1"),
+            lambda: own_valkey.command("CONFIG", "SET", "maxmemory", "0"),
+        )
+
+
+async def test_slow(own_valkey: Valkey) -> None:
+    """Every answer takes 200 ms: too slow to be used, and not used until it is quick again."""
+    proxy = DelayingProxy(listen=own_valkey.folder / "p", target=own_valkey.socket)
+    async with proxy.running(), crowd_on(f"unix://{own_valkey.folder / 'p'}") as (crowd, store):
+        await trouble(crowd, store, lambda: setattr(proxy, "delay", 0.2), lambda: setattr(proxy, "delay", 0.0))
+
+
+@pytest.fixture
+def replica(own_valkey: Valkey) -> Iterator[Valkey]:
+    """A second server that follows the first."""
+    with running_valkey() as follower:
+        # a Unix socket can't be followed: the first one listens on a TCP port as well from now on
+        port = own_valkey.listen()
+        follower.command("REPLICAOF", "127.0.0.1", port)
+        assert own_valkey.command("WAIT", 1, 5000) == 1
+        yield follower
+
+
+async def test_failed_over_to_a_replica(own_valkey: Valkey, replica: Valkey) -> None:
+    """The name leads to the replica after the first server died; what callers had taken stays taken."""
+    name = own_valkey.folder / "name"
+    name.symlink_to(own_valkey.socket)
+    async with crowd_on(f"unix://{name}") as (crowd, store):
+
+        def promote() -> None:
+            replica.command("REPLICAOF", "NO", "ONE")
+            name.unlink()
+            name.symlink_to(replica.socket)
+
+        await trouble(crowd, store, own_valkey.kill, promote)
+        allowed = crowd.count(limit="allow", allowed=True, source="store")
+        print(f"{allowed} callers got a token twice")
+        assert allowed == 0
+
+
+async def test_script_cache_lost(own_valkey: Valkey) -> None:
+    """``SCRIPT FLUSH`` under load: nobody notices, no decision leaves the store."""
+    async with crowd_on(own_valkey.url) as (crowd, store):
+        crowd.begin_anew()
+        for _ in range(10):
+            await asyncio.to_thread(own_valkey.command, "SCRIPT", "FLUSH")
+            await asyncio.sleep(0.02)
+        print(f"slowest decision {crowd.slowest * 1e3:.1f} ms (event loop at worst {crowd.lag * 1e3:.1f} ms late)")
+        assert store.available
+        assert not crowd.count(limit="local", source="fallback")
+        assert crowd.slowest < LONGEST
+
+
+async def test_flushed(own_valkey: Valkey) -> None:
+    """``FLUSHALL`` makes every bucket full once: a burst more for each caller, nothing else."""
+    async with crowd_on(own_valkey.url) as (crowd, _store):
+        crowd.begin_anew()
+        await asyncio.to_thread(own_valkey.command, "FLUSHALL")
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(0.3)
+        allowed = crowd.count(limit="local", allowed=True)
+        most = CALLERS * (2 * 10 + 50 * (asyncio.get_running_loop().time() - began + 0.1))
+        print(f"{allowed} allowed, at most {most:.0f}")
+        assert allowed <= most
+        assert crowd.count(limit="allow", allowed=True) <= CALLERS
+        assert not crowd.count(limit="local", source="fallback")
+
+
+async def test_it_starts_without_redis_and_finds_it_later() -> None:
+    """Decisions are made here until there is a server; then they are counted there."""
+    server = Valkey()
+    try:
+        async with asyncio.TaskGroup() as group:
+            store = RedisStore(url=server.url, metrics=Metrics(CollectorRegistry()))
+            running = group.create_task(store.run())
+            crowd = Crowd(limiter_on(store, LOCAL), ("local",))
+            async with crowd.asking():
+                await asyncio.sleep(0.2)
+                assert crowd.count(limit="local", source="fallback")
+                await asyncio.to_thread(server.start)
+                await until(lambda: store.available, 5)
+                await until(lambda: crowd.count(limit="local", source="store") > 0)
+            running.cancel()
+    finally:
+        server.close()

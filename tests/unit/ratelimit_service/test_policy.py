@@ -1,0 +1,92 @@
+"""Policies in the form that decides, and what happens when they change."""
+
+from __future__ import annotations
+
+import pytest
+
+from ratelimit_service.bucket import Shape
+from ratelimit_service.policy import GRACE_SECONDS, PolicyError
+from servicekit.contracts import LimitPolicy
+from tests.unit.ratelimit_service.builders import Clock, book, compiled, limit
+
+
+def test_a_limit_that_left_goes_on_for_the_grace_period() -> None:
+    """Proxies that still run the old routes are still limited."""
+    clock = Clock()
+    policies = book(limit(), clock=clock)
+    policies.apply(LimitPolicy())
+    clock.now += GRACE_SECONDS - 0.1
+    assert policies.find("per-user", "user") is not None
+    clock.now += 0.2
+    assert policies.find("per-user", "user") is None
+
+
+def test_a_second_change_does_not_shorten_the_grace_period() -> None:
+    """What left with the first change is still there after the second, and no longer than it was to be."""
+    clock = Clock()
+    policies = book(limit("first"), clock=clock)
+    policies.apply(LimitPolicy(limits=(limit("second"),)))
+    clock.now += 20
+    policies.apply(LimitPolicy())
+    assert policies.find("first", "user") is not None
+    clock.now += 15
+    assert policies.find("first", "user") is None
+    assert policies.find("second", "user") is not None
+
+
+def test_a_changed_limit_holds_at_once() -> None:
+    """The new numbers, not those in their grace period."""
+    policies = book(limit(burst=3))
+    policies.apply(LimitPolicy(limits=(limit(burst=9),)))
+    found = policies.find("per-user", "user")
+    assert found is not None
+    assert found.shape.burst == 9
+
+
+def test_a_limit_that_counts_other_callers_now_keeps_the_old_ones_for_a_while() -> None:
+    """The routes say which of the two they mean."""
+    policies = book(limit(by="user"))
+    policies.apply(LimitPolicy(limits=(limit(by="ip"),)))
+    assert policies.find("per-user", "user") is not None
+    assert policies.find("per-user", "ip") is not None
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        ((limit(requests=1, period_seconds=86_400, burst=10**9),), "'per-user'.*never fill up"),
+        ((limit(by="user"), limit(by="ip")), "'per-user' stands in the policy twice"),
+    ],
+)
+def test_a_policy_that_cannot_be_enforced_changes_nothing(bad: tuple[object, ...], why: str) -> None:
+    """It is refused whole, with the limit's name."""
+    policies = book(limit("kept"))
+    with pytest.raises(PolicyError, match=why):
+        policies.apply(LimitPolicy.model_validate({"limits": bad}))
+    assert policies.find("kept", "user") is not None
+    assert policies.find("per-user", "user") is None
+
+
+def test_the_local_bucket_is_the_stated_share() -> None:
+    """A quarter of the rate and of the burst, and never less than one token."""
+    assert compiled(limit(requests=60, burst=8), local_share=0.25).local_shape == Shape(2, 4_000_000, 1)
+    assert compiled(limit(burst=1), local_share=0.25).local_shape.burst == 1
+
+
+@pytest.mark.parametrize(
+    ("requests", "seconds", "expected"),
+    [
+        (100, 60, (100, "MINUTE")),
+        (5, 1, (5, "SECOND")),
+        (120, 60, (120, "MINUTE")),
+        (10, 30, (20, "MINUTE")),
+        (60, 30, (2, "SECOND")),
+        (7, 604_800, (7, "WEEK")),
+        (1, 0.25, (4, "SECOND")),
+        (7, 11, (7, "UNKNOWN")),
+    ],
+)
+def test_the_rate_in_envoys_units(requests: int, seconds: float, expected: tuple[int, str]) -> None:
+    """The document's own unit where it has one, else one in which the number is whole."""
+    found = compiled(limit(requests=requests, period_seconds=seconds))
+    assert (found.requests_per_unit, found.unit) == expected
