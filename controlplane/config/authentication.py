@@ -13,9 +13,9 @@ from controlplane.config.urls import KeysUrl
 
 _HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "trailer", "transfer-encoding", "upgrade"}
 _CREDENTIALS = {"authorization", "cookie", "proxy-authenticate", "proxy-authorization"}
-_MESSAGE = {"host", "content-length", "content-type", "content-encoding", "expect", "via", "x-request-id"}
+_MESSAGE = {"host", "content-length", "content-type", "content-encoding", "expect", "forwarded", "via", "x-request-id"}
 _RESERVED = frozenset(_HOP_BY_HOP | _CREDENTIALS | _MESSAGE)  # hop by hop: RFC 9110 §7.6.1
-_RESERVED_PREFIXES = ("x-envoy-", "x-forwarded-")
+_RESERVED_PREFIXES = ("x-envoy-", "x-forwarded-", "x-gateway-")
 
 
 def _check_reserved(header: str) -> str:

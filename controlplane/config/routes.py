@@ -83,7 +83,10 @@ class Match(OneOf):
 
 
 class Route(Section):
-    """One rule of the routing table. The first route that matches a request takes it."""
+    """One rule of the routing table. The first route that matches a request takes it.
+
+    `/health` is answered by the gateway itself unless a route has exactly that as its `path`.
+    """
 
     name: RouteName | None = None
     """Its name in metrics and logs; without it, the path it matches."""

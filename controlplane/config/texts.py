@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import AfterValidator, Field
 
 from controlplane.config.base import mistake
+from servicekit.contracts.data_plane import RESERVED_PREFIX
 
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
 _ROUTE_NAME = r"^[!#-\[\]-~]{1,200}$"
@@ -35,6 +36,12 @@ def _matching(pattern: str, code: str, message: str, hint: str) -> tuple[AfterVa
         return text
 
     return AfterValidator(check), Field(json_schema_extra={"pattern": pattern})
+
+
+def _check_not_reserved(name: str) -> str:
+    if name.startswith(RESERVED_PREFIX):
+        raise mistake("name", f"names that begin with {RESERVED_PREFIX} are the gateway's own")
+    return name
 
 
 def _check_path(text: str) -> str:
@@ -84,13 +91,13 @@ def _check_unique(values: list[_T]) -> list[_T]:
 _name_check, _name_schema = _matching(
     _NAME, "name", "this cannot be a name", "1 to 63 letters, digits, '.', '_' or '-', the first and last no sign"
 )
-Name = Annotated[str, _name_check, _name_schema]
+Name = Annotated[str, _name_check, AfterValidator(_check_not_reserved), _name_schema]
 """What other parts of the document refer to."""
 
 _route_name_check, _route_name_schema = _matching(
     _ROUTE_NAME, "name", "this cannot be a route's name", "1 to 200 visible ASCII characters, no quotes or backslashes"
 )
-RouteName = Annotated[str, _route_name_check, _route_name_schema]
+RouteName = Annotated[str, _route_name_check, AfterValidator(_check_not_reserved), _route_name_schema]
 
 _method_check, _method_schema = _matching(
     _METHOD, "method", "this is not a method", "methods are in capitals, as in GET"

@@ -1,0 +1,88 @@
+"""Conflicts: what is right by itself and wrong beside something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from controlplane.config import GatewayConfig
+from controlplane.config.problems import Path, quoted
+from controlplane.model import ApiKeyProvider, JwtProvider
+from controlplane.resolve.coverage import RouteIndex
+from controlplane.resolve.draft import Draft
+
+
+def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
+    """Look at everything that can only be seen in the whole."""
+    _duplicate_names("listeners", (listener.name for listener in document.listeners), draft)
+    _duplicate_names("upstreams", (upstream.name for upstream in document.upstreams), draft)
+    _duplicate_names("routes", (route.name for route in document.routes), draft)
+    _unreachable_routes(draft)
+    _limits_without_identity(draft)
+    _removed_headers(draft)
+
+
+def _duplicate_names(section: str, names: Iterable[str | None], draft: Draft) -> None:
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name is None:
+            continue
+        if name in seen:
+            draft.refuse((section, index, "name"), "duplicate-name", f"{quoted(name)} stands in {section} twice")
+        seen.add(name)
+
+
+def _unreachable_routes(draft: Draft) -> None:
+    """Routes that never see a request, since one before them takes all of theirs."""
+    earlier = RouteIndex()
+    for index, route in enumerate(draft.routes):
+        taker = earlier.covering(route.match)
+        if taker is None:
+            earlier.add(index, route.match)
+            continue
+        name = quoted(draft.routes[taker].name)
+        if draft.routes[taker].match == route.match:
+            message, hint = f"this matches exactly what routes[{taker}] ({name}) matches", "remove one"
+            draft.refuse(("routes", index, "match"), "duplicate-route", message, hint)
+        else:
+            message = f"no request gets here, for routes[{taker}] ({name}) takes them all"
+            draft.refuse(("routes", index, "match"), "unreachable-route", message, "put the narrower route first")
+
+
+def _limits_without_identity(draft: Draft) -> None:
+    """Limits by something that the route does not find out: they would never count."""
+    limits = {limit.name: limit for limit in draft.rate_limits}
+    by_key = {provider.name for provider in draft.identity_providers if isinstance(provider, ApiKeyProvider)}
+    for index, route in enumerate(draft.routes):
+        for position, name in enumerate(route.rate_limits):
+            limit = limits.get(name)
+            path: Path = ("routes", index, "rate_limits", position)
+            if limit is None or limit.by == "ip":
+                continue
+            if not route.authenticate:
+                message = f"{quoted(name)} counts by {limit.by}, but the route does not authenticate"
+                draft.refuse(path, "limit-without-identity", message, "add authenticate, or a limit by ip")
+            elif limit.by == "api_key" and not by_key.intersection(route.authenticate):
+                message = f"{quoted(name)} counts by api_key, but no provider of the route takes API keys"
+                draft.refuse(path, "limit-without-identity", message, "use a limit by user")
+
+
+def _removed_headers(draft: Draft) -> None:
+    """Headers that the gateway removes from every request, and that something else would read."""
+    owners = {header: provider.name for provider in draft.identity_providers for header in _forwarded(provider)}
+    for provider in draft.identity_providers:
+        if isinstance(provider, ApiKeyProvider) and provider.header in owners:
+            message = f"{provider.header} carries the identity that '{owners[provider.header]}' forwards"
+            path: Path = ("authentication", provider.name, "api_key", "header")
+            draft.refuse(path, "header-conflict", message, "a key needs a header of its own")
+    for index, route in enumerate(draft.routes):
+        for header in route.match.headers:
+            if header.name in owners:
+                message = f"{header.name} is removed from requests, for '{owners[header.name]}' sets it"
+                path = ("routes", index, "match", "headers", header.name)
+                draft.refuse(path, "header-conflict", message, "match another header", at_key=True)
+
+
+def _forwarded(provider: JwtProvider | ApiKeyProvider) -> Iterable[str]:
+    if isinstance(provider, JwtProvider):
+        return provider.forward_claims.values()
+    return () if provider.forward_id is None else (provider.forward_id,)

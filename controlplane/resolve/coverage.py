@@ -1,0 +1,71 @@
+"""Which earlier route takes every request that a later one matches."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from controlplane.model import PathMatch, RouteMatch
+
+_ROOT = PathMatch(kind="prefix", value="/")
+
+
+class RouteIndex:
+    """Routes seen so far, found by path and host, so that many routes cost no more than few each.
+
+    One route covers another when it asks for nothing that the other does not ask for too. Several that only cover it
+    together, and regular expressions that are written in different ways, are not seen.
+    """
+
+    def __init__(self) -> None:
+        self._routes: defaultdict[tuple[PathMatch, str], list[tuple[int, RouteMatch]]] = defaultdict(list)
+
+    def add(self, index: int, match: RouteMatch) -> None:
+        """Remember a route."""
+        for host in match.hosts:
+            self._routes[match.path, host].append((index, match))
+
+    def covering(self, match: RouteMatch) -> int | None:
+        """The first route seen that takes all requests of ``match``."""
+        found = [
+            index
+            for path in _paths_above(match.path)
+            for host in _hosts_above(match.hosts[0])
+            for index, other in self._routes.get((path, host), ())
+            if _asks_no_more(other, match)
+        ]
+        return min(found, default=None)
+
+
+def _asks_no_more(one: RouteMatch, other: RouteMatch) -> bool:
+    """Whether hosts, methods and headers of ``one`` let through all that those of ``other`` do."""
+    return (
+        (not one.methods or (bool(other.methods) and set(other.methods) <= set(one.methods)))
+        and set(one.headers) <= set(other.headers)
+        and all(any(above in one.hosts for above in _hosts_above(host)) for host in other.hosts)
+    )
+
+
+def _paths_above(path: PathMatch) -> Iterator[PathMatch]:
+    """Every path match that takes all that ``path`` does."""
+    yield path
+    if path.kind == "regex":
+        yield _ROOT
+        return
+    if path.kind == "exact":
+        yield PathMatch(kind="prefix", value=path.value)
+    value = path.value
+    while value != "/":
+        value = value.rpartition("/")[0] or "/"
+        yield PathMatch(kind="prefix", value=value)
+
+
+def _hosts_above(host: str) -> Iterator[str]:
+    """Every host pattern that takes all that ``host`` does."""
+    yield host
+    rest = host.removeprefix("*.")
+    while "." in rest:
+        rest = rest.partition(".")[2]
+        yield f"*.{rest}"
+    if host != "*":
+        yield "*"

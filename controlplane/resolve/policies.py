@@ -1,0 +1,53 @@
+"""Policies: identity providers and rate limits, defaults filled in."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+from controlplane import model
+from controlplane.config import GatewayConfig
+from controlplane.config.authentication import ApiKey, Jwt
+from controlplane.config.rate_limits import RateLimit
+from controlplane.resolve.draft import Draft
+
+
+def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
+    """Turn every provider and every limit into its model."""
+    for name, provider in document.authentication.items():
+        if provider.jwt is not None:
+            draft.identity_providers.append(_jwt(name, provider.jwt))
+        elif provider.api_key is not None:
+            draft.identity_providers.append(_api_key(name, provider.api_key))
+    draft.rate_limits.extend(_rate_limit(name, limit) for name, limit in document.rate_limits.items())
+
+
+def _jwt(name: str, written: Jwt) -> model.JwtProvider:
+    return model.JwtProvider(
+        name=name,
+        issuer=written.issuer,
+        audiences=tuple(written.audiences),
+        algorithms=tuple(written.algorithms),
+        jwks_uri=written.jwks_uri,
+        leeway=written.leeway,
+        jwks_ttl=written.jwks_ttl,
+        jwks_stale=written.jwks_stale,
+        forward_claims=MappingProxyType(dict(written.forward_claims)),
+    )
+
+
+def _api_key(name: str, written: ApiKey) -> model.ApiKeyProvider:
+    digests = {key_id: digest.removeprefix("sha256:").lower() for key_id, digest in written.keys.items()}
+    return model.ApiKeyProvider(
+        name=name, header=written.header, keys=MappingProxyType(digests), forward_id=written.forward_id
+    )
+
+
+def _rate_limit(name: str, written: RateLimit) -> model.RateLimit:
+    return model.RateLimit(
+        name=name,
+        by=written.by,
+        requests=written.requests,
+        period=written.per,
+        burst=written.requests if written.burst is None else written.burst,
+        on_store_failure=written.on_store_failure,
+    )

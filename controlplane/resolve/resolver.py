@@ -1,0 +1,55 @@
+"""The passes of resolving, in their order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from controlplane.config import ConfigError, GatewayConfig
+from controlplane.config.references import dangling
+from controlplane.model import Gateway
+from controlplane.resolve.conflicts import find_conflicts
+from controlplane.resolve.draft import Draft
+from controlplane.resolve.listeners import resolve_listeners
+from controlplane.resolve.policies import resolve_policies
+from controlplane.resolve.routes import resolve_routes
+from controlplane.resolve.upstreams import resolve_upstreams
+
+
+def _link(document: GatewayConfig, draft: Draft) -> None:
+    """Every name that a route uses is defined."""
+    draft.problems.extend(dangling(document.model_dump()))
+
+
+PASSES: tuple[Callable[[GatewayConfig, Draft], None], ...] = (
+    _link,
+    resolve_listeners,
+    resolve_upstreams,
+    resolve_policies,  # before routes: a limit by user asks whether a route has a user
+    resolve_routes,
+    find_conflicts,  # last: it compares what the others have made
+)
+
+
+def resolve(document: GatewayConfig, *, listen_address: str) -> Gateway:
+    """What a document means.
+
+    Args:
+        document: as it was written.
+        listen_address: IP address that listeners bind which name none.
+
+    Raises:
+        ConfigError: its parts do not fit together. Every such mistake is named, with its position if the document was
+            read from a text.
+    """
+    draft = Draft(listen_address=listen_address)
+    for step in PASSES:
+        step(document, draft)
+    if draft.problems:
+        raise ConfigError(document.places.locate(problem) for problem in draft.problems)
+    return Gateway(
+        listeners=tuple(draft.listeners),
+        upstreams=tuple(draft.upstreams),
+        routes=tuple(draft.routes),
+        identity_providers=tuple(draft.identity_providers),
+        rate_limits=tuple(draft.rate_limits),
+    )

@@ -1,0 +1,97 @@
+"""Routes: matches normalised, defaults merged, names derived."""
+
+from __future__ import annotations
+
+from controlplane import model
+from controlplane.config import GatewayConfig
+from controlplane.config.defaults import Defaults
+from controlplane.config.retry import ANY_METHOD, Backoff, Retry
+from controlplane.config.routes import HeaderMatch, Match, Route
+from controlplane.resolve.draft import Draft
+from controlplane.resolve.route_names import derive_names
+
+_EVERY_HOST = ("*",)
+
+
+def resolve_routes(document: GatewayConfig, draft: Draft) -> None:
+    """Turn every route into its model."""
+    matches = [_match(route.match) for route in document.routes]
+    names = derive_names([route.name for route in document.routes], matches)
+    for index, (name, match, written) in enumerate(zip(names, matches, document.routes, strict=True)):
+        route = _route(name, match, written, document.defaults)
+        _check_times(index, route, draft)
+        draft.routes.append(route)
+
+
+def _route(name: str, match: model.RouteMatch, written: Route, defaults: Defaults) -> model.Route:
+    return model.Route(
+        name=name,
+        match=match,
+        upstream=written.upstream,
+        authenticate=tuple(written.authenticate),
+        rate_limits=tuple(written.rate_limits),
+        timeout=defaults.timeout if written.timeout is None else written.timeout,
+        retry=_retry(merge_retry(written.retry, defaults.retry)),
+    )
+
+
+def merge_retry(written: Retry, default: Retry) -> Retry:
+    """What was written, and for the keys that were not, the default."""
+    backoff = default.backoff.model_copy(update=_set_values(written.backoff))
+    return default.model_copy(update={**_set_values(written), "backoff": backoff})
+
+
+def _set_values(section: Retry | Backoff) -> dict[str, object]:
+    return {key: getattr(section, key) for key in section.model_fields_set}
+
+
+def _retry(merged: Retry) -> model.RetryPolicy:
+    return model.RetryPolicy(
+        attempts=merged.attempts,
+        conditions=tuple(merged.on),
+        per_try_timeout=merged.per_try_timeout,
+        backoff_base=merged.backoff.base,
+        backoff_max=merged.backoff.max,
+        methods=() if ANY_METHOD in merged.methods else tuple(merged.methods),
+    )
+
+
+def _check_times(index: int, route: model.Route, draft: Draft) -> None:
+    retry = route.retry
+    if retry.per_try_timeout is not None and 0 < route.timeout < retry.per_try_timeout:
+        message = "one try may take longer (per_try_timeout) than the whole exchange (timeout)"
+        draft.refuse(("routes", index, "retry", "per_try_timeout"), "timeouts", message)
+    if retry.backoff_max < retry.backoff_base:
+        message = "the longest wait (max) is shorter than the first (base)"
+        draft.refuse(("routes", index, "retry", "backoff"), "backoff", message)
+
+
+def _match(written: Match) -> model.RouteMatch:
+    return model.RouteMatch(
+        path=_path(written),
+        hosts=_hosts(written.hosts),
+        methods=tuple(written.methods),
+        headers=tuple(_header(name, header) for name, header in sorted(written.headers.items())),
+    )
+
+
+def _path(written: Match) -> model.PathMatch:
+    if written.path is not None:
+        return model.PathMatch(kind="exact", value=written.path)
+    if written.path_regex is not None:
+        return model.PathMatch(kind="regex", value=written.path_regex)
+    return model.PathMatch(kind="prefix", value=(written.path_prefix or "").rstrip("/") or "/")
+
+
+def _hosts(written: list[str]) -> tuple[str, ...]:
+    """Lower case, without the root's dot, each once; ``*`` makes the others redundant."""
+    hosts = tuple(dict.fromkeys(host.lower().removesuffix(".") for host in written))
+    return _EVERY_HOST if "*" in hosts else hosts
+
+
+def _header(name: str, written: HeaderMatch) -> model.HeaderMatch:
+    if written.exact is not None:
+        return model.HeaderMatch(name=name, kind="exact", value=written.exact)
+    if written.regex is not None:
+        return model.HeaderMatch(name=name, kind="regex", value=written.regex)
+    return model.HeaderMatch(name=name, kind="present" if written.present else "absent")

@@ -1,0 +1,69 @@
+"""Upstreams: URLs taken apart, and a way of discovery chosen."""
+
+from __future__ import annotations
+
+from controlplane import config, model
+from controlplane.config.upstreams import CircuitBreaker, HealthCheck, Upstream
+from controlplane.config.urls import EndpointUrl, parse_endpoint_url
+from controlplane.resolve.draft import Draft
+
+
+def resolve_upstreams(document: config.GatewayConfig, draft: Draft) -> None:
+    """Turn every upstream into its model."""
+    for index, written in enumerate(document.upstreams):
+        urls = [parse_endpoint_url(endpoint.url) for endpoint in written.endpoints]
+        _check_endpoints(index, urls, draft)
+        draft.upstreams.append(_upstream(written, urls))
+
+
+def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
+    return model.Upstream(
+        name=written.name,
+        endpoints=tuple(
+            model.Endpoint(host=url.host, port=url.port, weight=endpoint.weight)
+            for url, endpoint in zip(urls, written.endpoints, strict=True)
+        ),
+        discovery="static" if all(url.is_ip for url in urls) else "dns",
+        tls=urls[0].tls,
+        http2=written.http2,
+        load_balancing=written.load_balancing,
+        connect_timeout=written.connect_timeout,
+        health_check=_health_check(written.health_check) if written.health_check else None,
+        circuit_breaker=_circuit_breaker(written.circuit_breaker),
+    )
+
+
+def _check_endpoints(upstream: int, urls: list[EndpointUrl], draft: Draft) -> None:
+    seen: set[tuple[str, int]] = set()
+    for index, url in enumerate(urls):
+        path = ("upstreams", upstream, "endpoints", index)
+        if (url.host, url.port) in seen:
+            draft.refuse(path, "duplicate-endpoint", "this endpoint stands here twice", "give it a weight instead")
+        seen.add((url.host, url.port))
+        if url.tls != urls[0].tls:
+            hint = "make it two upstreams"
+            draft.refuse(path, "mixed-endpoints", "all endpoints of an upstream speak TLS (https) or none does", hint)
+        elif url.tls and url.is_ip != urls[0].is_ip:
+            hint = "their certificates are checked in different ways; make it two upstreams"
+            draft.refuse(path, "mixed-endpoints", "https endpoints are all IP addresses or all names", hint)
+
+
+def _health_check(written: HealthCheck) -> model.HealthCheck:
+    return model.HealthCheck(
+        path=written.path,
+        interval=written.interval,
+        timeout=written.timeout,
+        unhealthy_threshold=written.unhealthy_threshold,
+        healthy_threshold=written.healthy_threshold,
+    )
+
+
+def _circuit_breaker(written: CircuitBreaker) -> model.CircuitBreaker:
+    return model.CircuitBreaker(
+        consecutive_failures=written.consecutive_failures,
+        open_for=written.open_for,
+        max_connections=written.max_connections,
+        max_pending_requests=written.max_pending_requests,
+        max_requests=written.max_requests,
+        max_retries=written.max_retries,
+    )
