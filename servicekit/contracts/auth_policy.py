@@ -27,6 +27,10 @@ RULE_EXTENSION = "rule"
 """The ``context_extensions`` key under which a route names its :class:`AuthRule`."""
 
 
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+"""Signature algorithms that ext_authz knows (RFC 7518 §3.1, RFC 8037 §3.1): asymmetric ones only."""
+
+
 class JwtProvider(Contract):
     """Tokens of one issuer (RFC 7519)."""
 
@@ -36,7 +40,7 @@ class JwtProvider(Contract):
     """Exact value of ``iss``."""
     audiences: tuple[str, ...]
     """``aud`` has to contain one of these."""
-    algorithms: tuple[Literal["RS256", "ES256", "EdDSA"], ...]
+    algorithms: tuple[Algorithm, ...]
     """The only ``alg`` values accepted (RFC 8725 §3.1)."""
     jwks_uri: str
     """Where the issuer publishes its keys (RFC 7517 §5)."""
@@ -47,7 +51,23 @@ class JwtProvider(Contract):
     jwks_stale_seconds: float = Field(ge=0)
     """How long keys go on being used after :attr:`jwks_ttl_seconds` while the provider does not answer."""
     forward_claims: dict[str, str]
-    """Claim name to the request header that carries it to the backend, in lower case."""
+    """Claim name (or dotted path, as in ``realm_access.roles``) to the request header that carries it to the
+    backend, in lower case."""
+    required_claims: tuple[str, ...] = ("exp", "sub")
+    """Claims that have to be there and not be empty. Without ``sub`` no limit by user would hold."""
+    types: tuple[str, ...] = ()
+    """Accepted ``typ`` (RFC 8725 §3.11), where the empty string stands for a token without one. No types at all
+    means ``JWT``, ``at+jwt`` or none."""
+    max_lifetime_seconds: float | None = Field(default=None, gt=0)
+    """Longest ``exp - iat``."""
+    forward_token: bool = True
+    """Whether the backend gets the ``Authorization`` header too."""
+    jwks: str | None = None
+    """A JWK Set as JSON text, instead of the one at :attr:`jwks_uri`."""
+    jwks_cooldown_seconds: float = Field(default=10, gt=0)
+    """Shortest time between two fetches that tokens with unknown keys cause."""
+    allow_insecure_jwks: bool = False
+    """Allow a :attr:`jwks_uri` with http that is not loopback, for networks that encrypt by themselves."""
 
 
 class ApiKeyProvider(Contract):
@@ -61,6 +81,8 @@ class ApiKeyProvider(Contract):
     """Key id to the SHA-256 of the key, 64 lower-case hex digits."""
     forward_id: str | None
     """The request header that carries the key's id to the backend, in lower case."""
+    forward_key: bool = False
+    """Whether the backend gets the header with the key too."""
 
 
 Provider = Annotated[JwtProvider | ApiKeyProvider, Field(discriminator="kind")]
@@ -71,6 +93,8 @@ class AuthRule(Contract):
 
     any_of: tuple[str, ...] = Field(min_length=1)
     """Names of providers; credentials of any one of them are enough."""
+    scopes: tuple[str, ...] = ()
+    """All of these the token has to grant (``scope``, RFC 8693 §4.2, or ``scp``); an API key grants none."""
 
 
 class AuthPolicy(Contract):

@@ -1,0 +1,80 @@
+"""Decisions as Envoy's ``CheckResponse``, in bytes: the only module that knows its protobuf."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
+from envoy.service.auth.v3.external_auth_pb2 import CheckResponse, DeniedHttpResponse, OkHttpResponse
+from envoy.type.v3.http_status_pb2 import HttpStatus
+from google.rpc.code_pb2 import OK, PERMISSION_DENIED, UNAUTHENTICATED, UNAVAILABLE
+from google.rpc.status_pb2 import Status
+
+from ext_authz.decision import Allow
+from ext_authz.denials import Deny, Unavailable
+from servicekit.contracts.auth_policy import METADATA_API_KEY, METADATA_PROVIDER, METADATA_USER, METADATA_USER_ID
+from servicekit.problems import MEDIA_TYPE, problem
+
+_GRPC_CODE: Final = {401: UNAUTHENTICATED, 403: PERMISSION_DENIED, 503: UNAVAILABLE}
+
+
+def encode(decision: Allow | Deny | Unavailable) -> bytes:
+    """The ``CheckResponse`` for Envoy.
+
+    ``Deny`` is a ``denied_response``: it stands on every route. ``Unavailable`` is an ``error_response``: Envoy lets
+    the route's failure policy decide, and sends this 503 where that says closed.
+    """
+    return _encode_allow(decision) if isinstance(decision, Allow) else _encode_no(decision)
+
+
+def _encode_allow(allow: Allow) -> bytes:
+    response = CheckResponse(
+        status=Status(code=OK),
+        ok_response=OkHttpResponse(
+            headers=[_header(name, value) for name, value in allow.set_headers.items()],
+            headers_to_remove=allow.remove_headers,
+        ),
+    )
+    who = allow.identity
+    members = (
+        (METADATA_PROVIDER, who.provider),
+        (METADATA_USER, who.user),
+        (METADATA_USER_ID, who.user_id),
+        (METADATA_API_KEY, who.api_key),
+    )
+    response.dynamic_metadata.update({name: value for name, value in members if value})
+    return _bytes(response)
+
+
+@lru_cache(maxsize=1024)  # every no is made of constants and names of the document
+def _encode_no(decision: Deny | Unavailable) -> bytes:
+    status = decision.status if isinstance(decision, Deny) else 503
+    challenges = decision.challenges if isinstance(decision, Deny) else ()
+    reply = DeniedHttpResponse(
+        status=HttpStatus(code=status),
+        headers=[
+            _header("content-type", MEDIA_TYPE),
+            *(
+                _header("www-authenticate", challenge, append=position > 0)
+                for position, challenge in enumerate(challenges)
+            ),
+        ],
+        body=problem(status, decision.code, decision.detail).decode(),
+    )
+    response = CheckResponse(status=Status(code=_GRPC_CODE[status]))
+    if isinstance(decision, Deny):
+        response.denied_response.CopyFrom(reply)
+    else:
+        response.error_response.CopyFrom(reply)
+    return _bytes(response)
+
+
+def _header(name: str, value: str, *, append: bool = False) -> HeaderValueOption:
+    action = HeaderValueOption.APPEND_IF_EXISTS_OR_ADD if append else HeaderValueOption.OVERWRITE_IF_EXISTS_OR_ADD
+    return HeaderValueOption(header=HeaderValue(key=name, value=value), append_action=action)
+
+
+def _bytes(response: CheckResponse) -> bytes:
+    data: bytes = response.SerializeToString()
+    return data

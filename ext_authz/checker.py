@@ -1,0 +1,180 @@
+"""One check from request headers to a finished answer: rules, cache, keys and decision brought together."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Generic, TypeVar
+
+from ext_authz.cache import BoundedCache
+from ext_authz.credentials import Headers, Malformed, api_key, bearer_token
+from ext_authz.decision import Allow, Decision, NeedsKeys, decide_api_key, decide_token
+from ext_authz.denials import (
+    INVALID_REQUEST,
+    UNKNOWN_KEY,
+    UNKNOWN_RULE,
+    Deny,
+    Unavailable,
+    deny_missing,
+    deny_token,
+    keys_unreachable,
+)
+from ext_authz.key_ring import KeyRing
+from ext_authz.key_state import Demand, KeyState
+from ext_authz.keys import KeySet
+from ext_authz.rule_book import RuleBook
+from ext_authz.rules import KeySource, Rule
+
+R = TypeVar("R")
+
+CACHE_TTL: Final = 300.0
+"""Longest time in seconds that an accepted credential is not looked at again."""
+REFUSED_TTL: Final = 30.0
+MAX_ROUNDS: Final = 3
+"""Key fetches that one request waits for: one per provider that its token may be from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[R]):
+    """A finished answer, and how it is counted."""
+
+    rendered: R
+    provider: str
+    outcome: str
+    """``allow``, ``deny`` or ``unavailable``."""
+    reason: str
+
+    @property
+    def allowed(self) -> bool:
+        """Whether the request may pass."""
+        return self.outcome == "allow"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[R]):
+    answer: Answer[R]
+    state: KeyState | None
+    key_set: KeySet | None
+
+
+class Checker(Generic[R]):
+    """Answers checks. ``render`` turns a decision into what the transport sends; a cached answer is not rendered again.
+
+    ``clock`` never goes back; ``wall`` is the time in seconds since the epoch, which tokens speak of.
+    """
+
+    def __init__(
+        self,
+        *,
+        rules: RuleBook,
+        keys: KeyRing,
+        render: Callable[[Allow | Deny | Unavailable], R],
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        cache_entries: int,
+    ) -> None:
+        self._rules = rules
+        self._keys = keys
+        self._render = render
+        self._clock = clock
+        self._wall = wall
+        self._accepted: BoundedCache[_Kept[R]] = BoundedCache(cache_entries)
+        # A cache of its own, so that a flood of bad tokens never pushes out a good one.
+        self._refused: BoundedCache[_Kept[R]] = BoundedCache(max(1, cache_entries // 10))
+        self.hits = 0
+        self.misses = 0
+
+    def check(self, rule_id: str, headers: Headers) -> Answer[R] | NeedsKeys:
+        """Decide with what is known now. :class:`NeedsKeys` asks for :meth:`check_with_keys`."""
+        rule = self._rules.get(rule_id, self._clock())
+        if rule is None:
+            return self._answer(UNKNOWN_RULE)
+        token = bearer_token(headers) if rule.jwt else None
+        if token is Malformed.AUTHORIZATION:
+            return self._answer(INVALID_REQUEST)
+        verdict: Answer[R] | NeedsKeys | None = None
+        for credential, decide in self._shown(rule, token, headers):
+            found = self._judge(rule, credential, decide)
+            if isinstance(found, Answer) and found.allowed:
+                return found
+            verdict = verdict or found
+        return verdict or self._answer(deny_missing(bearer=bool(rule.jwt), api_key=bool(rule.api_keys)))
+
+    async def check_with_keys(self, rule_id: str, headers: Headers, needs: NeedsKeys, patience: float) -> Answer[R]:
+        """Try to get the keys that ``needs`` names, waiting up to ``patience`` seconds, and decide again."""
+        deadline = self._clock() + patience
+        for _ in range(MAX_ROUNDS):
+            refresher = self._keys.refresher(needs.source)
+            if refresher is None:
+                break
+            demand = await refresher.obtain(needs.kid, patience=max(0.0, deadline - self._clock()))
+            if demand is Demand.ABSENT:
+                return self._answer(deny_token(needs.source.provider, UNKNOWN_KEY))
+            if demand is Demand.UNREACHABLE:
+                break
+            result = self.check(rule_id, headers)
+            if isinstance(result, Answer):
+                return result
+            needs = result
+        return self._answer(keys_unreachable(needs.source.provider, known_issuer_keys=needs.kid is not None))
+
+    def _shown(self, rule: Rule, token: str | None, headers: Headers) -> Iterator[tuple[str, Callable[[], Decision]]]:
+        """Every credential that the request shows, and how it is judged."""
+        if token is not None:
+            yield token, partial(decide_token, rule, token, self._usable_keys, self._wall())
+        for check in rule.api_keys:
+            key = api_key(headers, check.header)
+            if key is not None:
+                yield key, partial(decide_api_key, rule, check, key)
+
+    def _judge(self, rule: Rule, credential: str, decide: Callable[[], Decision]) -> Answer[R] | NeedsKeys:
+        digest = rule.fingerprint + hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
+        known = self._recall(self._accepted, digest) or self._recall(self._refused, digest)
+        if known is not None:
+            self.hits += 1
+            return known
+        self.misses += 1
+        decision = decide()
+        if isinstance(decision, NeedsKeys):
+            return decision
+        answer = self._answer(decision)
+        self._keep(digest, decision, answer)
+        return answer
+
+    def _recall(self, cache: BoundedCache[_Kept[R]], digest: bytes) -> Answer[R] | None:
+        kept = cache.get(digest, self._wall())
+        if kept is None:
+            return None
+        # The very keys that the answer came from must still be in use: not replaced, not too old.
+        if kept.state is not None and kept.state.current(self._clock()) is not kept.key_set:
+            cache.discard(digest)
+            return None
+        return kept.answer
+
+    def _keep(self, digest: bytes, decision: Allow | Deny | Unavailable, answer: Answer[R]) -> None:
+        source = decision.source if isinstance(decision, Allow | Deny) else None
+        state = self._state(source)
+        if source is not None and state is None:
+            return
+        now = self._wall()
+        kept = _Kept(answer, state, state.current(self._clock()) if state is not None else None)
+        if isinstance(decision, Allow):
+            self._accepted.put(digest, kept, ends_at=min(decision.expires_at, now + CACHE_TTL))
+        elif state is not None:
+            self._refused.put(digest, kept, ends_at=now + REFUSED_TTL)
+
+    def _answer(self, decision: Allow | Deny | Unavailable) -> Answer[R]:
+        if isinstance(decision, Allow):
+            return Answer(self._render(decision), decision.identity.provider, "allow", "ok")
+        outcome = "deny" if isinstance(decision, Deny) else "unavailable"
+        return Answer(self._render(decision), decision.provider, outcome, str(decision.reason))
+
+    def _state(self, source: KeySource | None) -> KeyState | None:
+        refresher = self._keys.refresher(source) if source is not None else None
+        return refresher.state if refresher is not None else None
+
+    def _usable_keys(self, source: KeySource) -> KeySet | None:
+        state = self._state(source)
+        return state.current(self._clock()) if state is not None else None

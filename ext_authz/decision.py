@@ -1,0 +1,142 @@
+"""Decides in plain types: one credential of a request, a rule and keys become yes, no, or "which keys?". Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from ext_authz.credentials import AUTHORIZATION
+from ext_authz.denials import WRONG_ISSUER, Deny, deny_api_key, deny_scopes, deny_token
+from ext_authz.forwarding import forwarded_headers, header_value
+from ext_authz.jwt import Parsed, Verified, check_content, check_signature, parse
+from ext_authz.keys import KeySet
+from ext_authz.refusals import Reason, Refused
+from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, JwtCheck, KeySource, Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who is calling."""
+
+    provider: str
+    user: str | None
+    """The caller across all providers; unambiguous, since no provider's name holds a colon."""
+    user_id: str | None = None
+    """The caller as its provider names it (``sub``)."""
+    api_key: str | None = None
+    """The id of the API key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allow:
+    """The request may pass, changed like this."""
+
+    identity: Identity
+    set_headers: Mapping[str, str]
+    remove_headers: tuple[str, ...]
+    expires_at: float
+    """When the credentials end, seconds since the epoch."""
+    source: KeySource | None = None
+    """Whose keys vouched; the answer must not outlive them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsKeys:
+    """Nothing can be said without (newer) keys: none at all, or none called ``kid``."""
+
+    source: KeySource
+    kid: str | None
+
+
+Decision: TypeAlias = Allow | Deny | NeedsKeys
+KeysOf: TypeAlias = Callable[[KeySource], KeySet | None]
+"""The keys of a source that may be used now."""
+
+
+def decide_token(rule: Rule, token: str, keys_of: KeysOf, now: float) -> Decision:
+    """Judge a bearer token at ``now`` (seconds since the epoch)."""
+    parsed = parse(token, rule.limits)
+    if isinstance(parsed, Refused):
+        return deny_token("", parsed)
+    issuer = parsed.claims.get("iss")
+    verdict: Decision = WRONG_ISSUER
+    for check in rule.jwt:
+        # The issuer is not proven yet: it only picks the keys and the policy that the token has to pass.
+        if check.policy.issuer is None or check.policy.issuer == issuer:
+            verdict = _decide_with(rule, check, parsed, keys_of, now)
+            if isinstance(verdict, Allow):
+                return verdict
+    return verdict
+
+
+def decide_api_key(rule: Rule, check: ApiKeyCheck, key: str) -> Decision:
+    """Judge an API key."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+    for known in check.keys.get(digest[:KEY_PREFIX], ()):
+        if hmac.compare_digest(known.digest, digest):
+            return deny_scopes(check.provider, rule.scopes) if rule.scopes else _allow_key(rule, check, known.key_id)
+    return deny_api_key(check.provider)
+
+
+def _decide_with(rule: Rule, check: JwtCheck, parsed: Parsed, keys_of: KeysOf, now: float) -> Decision:
+    refused = check_content(parsed, check.policy, now=now)
+    if refused is not None:
+        return deny_token(check.provider, refused)
+    key_set = keys_of(check.source)
+    if key_set is None or not key_set.keys:
+        return NeedsKeys(source=check.source, kid=None)
+    result = check_signature(parsed, key_set, check.policy)
+    if isinstance(result, Verified):
+        return _allow_token(rule, check, result)
+    if result.reason is Reason.UNKNOWN_KEY and parsed.kid is not None:
+        return NeedsKeys(source=check.source, kid=parsed.kid)
+    refuted = result.reason is Reason.SIGNATURE
+    return deny_token(check.provider, result, source=check.source if refuted else None)
+
+
+def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
+    claims = verified.claims
+    if not rule.scopes <= granted_scopes(claims):
+        return deny_scopes(check.provider, rule.scopes)
+    headers = forwarded_headers(claims, check.forward)
+    if headers is None:
+        return deny_token(check.provider, Refused(Reason.TOO_LARGE, "a claim is too long for a request header"))
+    subject = claims.get("sub")
+    return Allow(
+        identity=Identity(
+            provider=check.provider,
+            user=f"{check.provider}:{subject}" if subject else None,
+            user_id=subject,
+        ),
+        set_headers=headers,
+        remove_headers=_removed(rule, headers, () if check.forward_token else (AUTHORIZATION,)),
+        expires_at=verified.expires_at,
+        source=check.source,
+    )
+
+
+def _allow_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Allow:
+    headers = {check.forward_id: header_value(key_id)} if check.forward_id else {}
+    return Allow(
+        identity=Identity(provider=check.provider, user=f"{check.provider}:{key_id}", api_key=key_id),
+        set_headers=headers,
+        remove_headers=_removed(rule, headers, ()),
+        expires_at=math.inf,
+    )
+
+
+def _removed(rule: Rule, headers: Mapping[str, str], also: tuple[str, ...]) -> tuple[str, ...]:
+    """Envoy removes after it sets, so what is set must not be named. Keys are stripped whichever credential won."""
+    secrets = {check.header for check in rule.api_keys if not check.forward_key}
+    return tuple(sorted((rule.identity_headers | secrets | set(also)) - headers.keys()))
+
+
+def granted_scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """What the token grants: ``scope`` (RFC 8693 §4.2, words in a string) or ``scp`` (words or an array)."""
+    value = claims.get("scope", claims.get("scp", ""))
+    words = value.split() if isinstance(value, str) else value
+    return frozenset(word for word in words if isinstance(word, str)) if isinstance(words, list) else frozenset()

@@ -1,0 +1,107 @@
+"""Fetches a JWK Set over HTTP within bounds of time, size and place."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from ext_authz.errors import KeyFetchError
+from ext_authz.keys import MAX_SET_BYTES
+
+DEADLINE: Final = 5.0
+"""Seconds for everything: names, connection, TLS, redirects, body."""
+MAX_REDIRECTS: Final = 3
+
+
+class FetchKeys(Protocol):
+    """The port: how a JWK Set is had from a URI."""
+
+    async def fetch(self, uri: str) -> bytes:
+        """The document.
+
+        Raises:
+            KeyFetchError: it can't be had.
+        """
+        ...
+
+
+def is_loopback(uri: str) -> bool:
+    """Whether requests to ``uri`` never leave the machine."""
+    host = urlsplit(uri).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class HttpKeyFetcher:
+    """:class:`FetchKeys` with httpx. Redirects are followed on the same origin only."""
+
+    def __init__(self, *, deadline: float = DEADLINE, max_bytes: int = MAX_SET_BYTES) -> None:
+        self._deadline = deadline
+        self._max_bytes = max_bytes
+        self._clients: dict[bool, httpx.AsyncClient] = {}
+
+    async def fetch(self, uri: str) -> bytes:
+        """See :meth:`FetchKeys.fetch`."""
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await self._follow(uri)
+        except TimeoutError as error:
+            raise KeyFetchError(f"no answer within {self._deadline:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            raise KeyFetchError(f"{type(error).__name__}: {error}") from error
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+    async def _follow(self, uri: str) -> bytes:
+        client = self._client(direct=is_loopback(uri))
+        # Nothing compressed: a small answer must not become a large one here.
+        request = client.build_request(
+            "GET", uri, headers={"accept": "application/json", "accept-encoding": "identity"}
+        )
+        origin = _origin(request.url)
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await client.send(request, stream=True)
+            try:
+                if response.next_request is None:
+                    return await self._body(response)
+                request = response.next_request
+            finally:
+                await response.aclose()
+            if _origin(request.url) != origin:
+                raise KeyFetchError("redirected to another host, which is not followed")
+        raise KeyFetchError(f"more than {MAX_REDIRECTS} redirects")
+
+    async def _body(self, response: httpx.Response) -> bytes:
+        if response.status_code != httpx.codes.OK:
+            raise KeyFetchError(f"answered {response.status_code}")
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise KeyFetchError("answered with a content encoding that was not asked for")
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > self._max_bytes:
+                raise KeyFetchError(f"answered with more than {self._max_bytes} bytes")
+        return bytes(body)
+
+    def _client(self, *, direct: bool) -> httpx.AsyncClient:
+        # A proxy of the environment is for the world outside, never for this machine.
+        client = self._clients.get(direct)
+        if client is None:
+            client = self._clients[direct] = httpx.AsyncClient(trust_env=not direct, follow_redirects=False)
+        return client
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port

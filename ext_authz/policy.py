@@ -1,0 +1,193 @@
+"""AuthPolicy, as the control plane wrote it, becomes rules that can be enforced; or is refused as a whole."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from ext_authz.algorithms import SUPPORTED
+from ext_authz.errors import KeySetError, PolicyError
+from ext_authz.forwarding import ForwardedClaim
+from ext_authz.jwt import DEFAULT_TYPES, JwtPolicy, TokenLimits
+from ext_authz.key_fetcher import is_loopback
+from ext_authz.keys import KeySet
+from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, KeySource, Rule
+from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, JwtProvider, Provider
+
+_HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
+_RESERVED_HEADERS: Final = frozenset(
+    {"authorization", "connection", "content-length", "cookie", "host", "te", "transfer-encoding", "upgrade"}
+)
+
+
+def compile_policy(policy: AuthPolicy) -> dict[str, Rule]:
+    """The rules of ``policy`` by their id.
+
+    Raises:
+        PolicyError: something in it can't be enforced; the text names every mistake.
+    """
+    problems: list[str] = []
+    checks = _compile_providers(policy.providers, problems)
+    for rule_id, rule in policy.rules.items():
+        unknown = [name for name in rule.any_of if name not in checks]
+        problems += [f"rule {rule_id!r}: there is no provider {name!r}" for name in unknown]
+        bad_scopes = [scope for scope in rule.scopes if not _SCOPE.fullmatch(scope)]
+        problems += [f"rule {rule_id!r}: {scope!r} is not a scope" for scope in bad_scopes]
+    problems += [f"identity header {name!r} {why}" for name in policy.identity_headers if (why := _bad_header(name))]
+    if problems:
+        raise PolicyError("; ".join(problems))
+    identity = _identity_headers(policy)
+    return {rule_id: _compile_rule(rule_id, rule, checks, policy, identity) for rule_id, rule in policy.rules.items()}
+
+
+def _compile_providers(providers: Iterable[Provider], problems: list[str]) -> dict[str, JwtCheck | ApiKeyCheck]:
+    checks: dict[str, JwtCheck | ApiKeyCheck] = {}
+    for provider in providers:
+        if provider.name in checks:
+            problems.append(f"provider {provider.name!r}: the name is given twice")
+        try:
+            checks[provider.name] = _compile_provider(provider)
+        except PolicyError as error:
+            problems.append(f"provider {provider.name!r}: {error}")
+    return checks
+
+
+def _identity_headers(policy: AuthPolicy) -> frozenset[str]:
+    """What the policy lists, and to be sure everything that its providers set."""
+    names = set(policy.identity_headers)
+    for provider in policy.providers:
+        if isinstance(provider, JwtProvider):
+            names.update(provider.forward_claims.values())
+        elif provider.forward_id is not None:
+            names.add(provider.forward_id)
+    return frozenset(names)
+
+
+def _compile_rule(
+    rule_id: str,
+    rule: AuthRule,
+    checks: Mapping[str, JwtCheck | ApiKeyCheck],
+    policy: AuthPolicy,
+    identity_headers: frozenset[str],
+) -> Rule:
+    chosen = [checks[name] for name in rule.any_of]
+    providers = [provider.encode() for provider in policy.providers if provider.name in rule.any_of]
+    parts = [rule_id.encode(), rule.encode(), *providers, *(name.encode() for name in sorted(identity_headers))]
+    return Rule(
+        rule_id=rule_id,
+        fingerprint=hashlib.sha256(b"\0".join(parts)).digest(),
+        jwt=tuple(check for check in chosen if isinstance(check, JwtCheck)),
+        api_keys=tuple(check for check in chosen if isinstance(check, ApiKeyCheck)),
+        scopes=frozenset(rule.scopes),
+        identity_headers=identity_headers,
+        limits=TokenLimits(),
+    )
+
+
+def _compile_provider(provider: JwtProvider | ApiKeyProvider) -> JwtCheck | ApiKeyCheck:
+    if not provider.name or ":" in provider.name:
+        raise PolicyError("a name is not empty and holds no colon, which would make users ambiguous")
+    return _compile_jwt(provider) if isinstance(provider, JwtProvider) else _compile_api_keys(provider)
+
+
+def _compile_jwt(provider: JwtProvider) -> JwtCheck:
+    if not provider.issuer or not provider.audiences or not all(provider.audiences):
+        raise PolicyError("issuer and audiences are mandatory")
+    if not provider.algorithms or not SUPPORTED.issuperset(provider.algorithms):
+        raise PolicyError(f"algorithms have to be some of {', '.join(sorted(SUPPORTED))}")
+    for header in provider.forward_claims.values():
+        if why := _bad_header(header):
+            raise PolicyError(f"header {header!r} {why}")
+    return JwtCheck(
+        provider=provider.name,
+        policy=_jwt_policy(provider),
+        source=_key_source(provider),
+        forward=tuple(ForwardedClaim(claim, header) for claim, header in provider.forward_claims.items()),
+        forward_token=provider.forward_token,
+    )
+
+
+def _jwt_policy(provider: JwtProvider) -> JwtPolicy:
+    types = frozenset(name.lower().removeprefix("application/") for name in provider.types)
+    return JwtPolicy(
+        algorithms=frozenset(provider.algorithms),
+        issuer=provider.issuer,
+        audiences=frozenset(provider.audiences),
+        leeway=provider.leeway_seconds,
+        required_claims=provider.required_claims,
+        types=types or DEFAULT_TYPES,
+        max_lifetime=provider.max_lifetime_seconds,
+    )
+
+
+def _key_source(provider: JwtProvider) -> KeySource:
+    if provider.jwks is not None:
+        _require_usable(provider.jwks)
+    else:
+        _require_safe(provider.jwks_uri, allow_insecure=provider.allow_insecure_jwks)
+    return KeySource(
+        provider=provider.name,
+        jwks_uri=provider.jwks_uri,
+        inline=provider.jwks,
+        ttl=provider.jwks_ttl_seconds,
+        stale=provider.jwks_stale_seconds,
+        cooldown=provider.jwks_cooldown_seconds,
+    )
+
+
+def _require_usable(document: str) -> None:
+    try:
+        key_set = KeySet.from_jwks(document)
+    except KeySetError as error:
+        raise PolicyError(f"jwks: {error}") from error
+    if not key_set.keys:
+        raise PolicyError(f"jwks: no usable key ({'; '.join(skipped.why for skipped in key_set.skipped) or 'empty'})")
+
+
+def _require_safe(uri: str, *, allow_insecure: bool) -> None:
+    try:
+        parts = urlsplit(uri)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise PolicyError(f"jwks_uri: {error}") from error
+    if parts.scheme not in ("http", "https") or not host:
+        raise PolicyError("jwks_uri is not an http or https URL")
+    if parts.scheme == "http" and not is_loopback(uri) and not allow_insecure:
+        raise PolicyError("jwks_uri is http to another machine: whoever can change what it answers can sign tokens")
+
+
+def _compile_api_keys(provider: ApiKeyProvider) -> ApiKeyCheck:
+    if not _HEADER_NAME.fullmatch(provider.header):
+        raise PolicyError(f"header {provider.header!r} is not a header name in lower case")
+    if provider.forward_id is not None and (why := _bad_header(provider.forward_id)):
+        raise PolicyError(f"header {provider.forward_id!r} {why}")
+    index: dict[bytes, tuple[ApiKeyHash, ...]] = {}
+    for key_id, text in provider.keys.items():
+        if not key_id or not _SHA256.fullmatch(text):
+            raise PolicyError(f"key {key_id!r}: not an id and the SHA-256 of a key in 64 lower-case hex digits")
+        digest = bytes.fromhex(text)
+        same = index.get(digest[:KEY_PREFIX], ())
+        if any(known.digest == digest for known in same):
+            raise PolicyError(f"key {key_id!r}: another id has the same key")
+        index[digest[:KEY_PREFIX]] = (*same, ApiKeyHash(digest, key_id))
+    return ApiKeyCheck(
+        provider=provider.name,
+        header=provider.header,
+        keys=index,
+        forward_id=provider.forward_id,
+        forward_key=provider.forward_key,
+    )
+
+
+def _bad_header(name: str) -> str | None:
+    """Why this can't be a header that carries an identity, or ``None``."""
+    if not _HEADER_NAME.fullmatch(name):
+        return "is not a header name in lower case"
+    if name in _RESERVED_HEADERS:
+        return "has a meaning of its own"
+    return None

@@ -1,0 +1,73 @@
+"""What a policy has become: rules with everything that can be worked out before the first request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from ext_authz.forwarding import ForwardedClaim
+from ext_authz.jwt import JwtPolicy, TokenLimits
+
+KEY_PREFIX: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySource:
+    """Where one provider's keys come from and how long they last. Times are seconds."""
+
+    provider: str
+    jwks_uri: str
+    inline: str | None
+    """A JWK Set that stands in the policy itself; then nothing is fetched."""
+    ttl: float
+    stale: float
+    cooldown: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JwtCheck:
+    """Tokens of one provider."""
+
+    provider: str
+    policy: JwtPolicy
+    source: KeySource
+    forward: tuple[ForwardedClaim, ...]
+    forward_token: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyHash:
+    """One API key as the policy knows it."""
+
+    digest: bytes
+    """SHA-256 of the key."""
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyCheck:
+    """API keys of one provider."""
+
+    provider: str
+    header: str
+    keys: Mapping[bytes, tuple[ApiKeyHash, ...]]
+    """By the first :data:`KEY_PREFIX` octets of the digest; the rest is compared in constant time."""
+    forward_id: str | None
+    forward_key: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """What one kind of route asks of a request. Credentials that any one check accepts are enough."""
+
+    rule_id: str
+    fingerprint: bytes
+    """Differs between any two rules that could decide differently: what a cached answer is filed under."""
+    jwt: tuple[JwtCheck, ...]
+    api_keys: tuple[ApiKeyCheck, ...]
+    scopes: frozenset[str]
+    """All of these the credentials have to grant."""
+    identity_headers: frozenset[str]
+    """Removed from the request unless set by the check itself."""
+    limits: TokenLimits

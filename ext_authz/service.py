@@ -1,0 +1,65 @@
+"""The edge: Envoy's ``Authorization.Check`` over grpc.aio."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+import grpc
+import grpc.aio
+import structlog
+from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
+
+from ext_authz.checker import Answer, Checker
+from ext_authz.metrics import Metrics
+from servicekit.contracts.auth_policy import RULE_EXTENSION
+
+SERVICE: Final = "envoy.service.auth.v3.Authorization"
+MAX_KEY_WAIT: Final = 1.0
+"""Seconds that a check waits at most for an identity provider; less when Envoy's own deadline is nearer."""
+_SHARE_OF_DEADLINE: Final = 0.8
+
+_log = structlog.get_logger(__name__)
+
+
+class CheckService:
+    """Answers ``Check``; a fault in one check is a gRPC error of that check alone."""
+
+    def __init__(self, *, checker: Checker[bytes], metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._checker = checker
+        self._metrics = metrics
+        self._clock = clock
+
+    async def check(self, request: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, bytes]) -> bytes:
+        """One check: a serialised ``CheckResponse``."""
+        began = self._clock()
+        try:
+            answer = await self._answer(request, context)
+        except Exception as error:  # noqa: BLE001 -- whatever it was, it must end this check only
+            self._metrics.check("", "error", "internal", self._clock() - began)
+            # Neither the message nor the values of the frames: both could hold a token.
+            _log.error("check failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__))
+            await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+        self._metrics.check(answer.provider, answer.outcome, answer.reason, self._clock() - began)
+        return answer.rendered
+
+    async def _answer(
+        self, request: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, bytes]
+    ) -> Answer[bytes]:
+        attributes = request.attributes
+        rule_id = attributes.context_extensions.get(RULE_EXTENSION, "")
+        headers = attributes.request.http.headers
+        found = self._checker.check(rule_id, headers)
+        if isinstance(found, Answer):
+            return found
+        remaining = context.time_remaining()
+        patience = MAX_KEY_WAIT if remaining is None else min(MAX_KEY_WAIT, remaining * _SHARE_OF_DEADLINE)
+        return await self._checker.check_with_keys(rule_id, headers, found, patience)
+
+    def handler(self) -> grpc.GenericRpcHandler:
+        """What :meth:`grpc.aio.Server.add_generic_rpc_handlers` takes. Answers are bytes already."""
+        check = grpc.unary_unary_rpc_method_handler(
+            self.check, request_deserializer=CheckRequest.FromString, response_serializer=None
+        )
+        return grpc.method_handlers_generic_handler(SERVICE, {"Check": check})

@@ -1,0 +1,21 @@
+"""What the ext_authz process can be told from outside."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from servicekit.address import Address, AddressSetting
+from servicekit.settings import XdsClientSettings
+
+
+class ExtAuthzSettings(XdsClientSettings):
+    """Settings of ``gateway ext-authz``."""
+
+    ext_authz_bind: AddressSetting = Address(host="127.0.0.1", port=18001)
+    """Where Envoy asks (gRPC)."""
+
+    ext_authz_http_bind: AddressSetting = Address(host="127.0.0.1", port=18011)
+    """Health and metrics."""
+
+    ext_authz_cache_entries: int = Field(default=10_000, ge=1, le=10_000_000)
+    """Accepted credentials remembered at most; a tenth as many refused ones are. About 2 KiB each."""
