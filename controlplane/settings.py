@@ -1,0 +1,46 @@
+"""What the control plane can be told from outside the document."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from controlplane.config.urls import check_endpoint_url
+from servicekit.address import Address, AddressSetting
+from servicekit.settings import PeerSettings
+
+
+def _check_ip(text: str) -> str:
+    ipaddress.ip_address(text)
+    return text
+
+
+class ControlPlaneSettings(PeerSettings):
+    """The process settings of the control plane."""
+
+    document: Path | None = None
+    """The document to follow. Without it everything goes to ``backend_url``."""
+
+    backend_url: Annotated[str, AfterValidator(check_endpoint_url)] = "http://127.0.0.1:8048"
+    """Where requests go when there is no document."""
+
+    listen_address: Annotated[str, AfterValidator(_check_ip)] = "127.0.0.1"
+    """The IP address that a listener binds whose document names none. ``0.0.0.0`` is every one of the machine."""
+
+    port: int = Field(default=8000, ge=1, le=65535)
+    """The port that clients connect to when there is no document."""
+
+    xds_bind: AddressSetting = Address(host="127.0.0.1", port=18000)
+    """Where proxies and services fetch their configuration (xDS, gRPC)."""
+
+    admin_bind: AddressSetting = Address(host="127.0.0.1", port=8001)
+    """Where the admin API, health and the merged metrics are served (HTTP)."""
+
+    admin_token: SecretStr | None = None
+    """The bearer token of the admin API. Without it the API refuses everyone; health and metrics stay open."""
+
+    metrics_targets: tuple[str, ...] = ()
+    """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""

@@ -1,0 +1,109 @@
+"""A document in a file, read again whenever it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+from watchfiles import awatch
+
+from controlplane.config import ConfigError, Problem, load_document
+from controlplane.config.yaml_text import MAX_BYTES
+from controlplane.sources.links import folders_on_the_way
+from controlplane.sources.source import Loaded
+
+_Reading = bytes | str
+"""What a file holds, or why that cannot be said."""
+
+
+class FileSource:
+    """Follows one file by its name, through whatever its name leads to.
+
+    Folders are watched and not the file: editors write a new file and rename it over the old one, and Kubernetes turns
+    a symbolic link (``..data``) to a new folder; neither changes the file that was there.
+    """
+
+    def __init__(self, path: Path, *, debounce: float = 0.1, poll: float = 2.0) -> None:
+        """Prepare to follow ``path``.
+
+        Args:
+            path: the document.
+            debounce: seconds for which changes are collected before the file is read.
+            poll: seconds after which the file is looked at without a sign of change, for file systems that give none.
+        """
+        self._path = path
+        self._debounce = debounce
+        self._poll = poll
+
+    async def documents(self) -> AsyncIterator[Loaded]:
+        """The document now, and after each change of its text."""
+        previous: _Reading | None = None
+        async with aclosing(self._occasions()) as occasions:
+            async for _ in occasions:
+                current = await self._read(previous)
+                if current != previous:
+                    previous = current
+                    yield await asyncio.to_thread(_load, current, str(self._path))
+
+    async def _occasions(self) -> AsyncGenerator[None, None]:
+        """A moment to look at the file: at once, then whenever something has changed or may have."""
+        while True:
+            yield
+            try:
+                async with aclosing(self._changes()) as changes:
+                    async for _ in changes:
+                        yield
+            except OSError:  # a folder is not there, or the machine has no watches left
+                await asyncio.sleep(self._poll)
+
+    async def _changes(self) -> AsyncGenerator[None, None]:
+        """Changes in the folders on the way to the file, until the way is another."""
+        folders = folders_on_the_way(self._path)
+        watcher = awatch(
+            *folders,
+            watch_filter=None,
+            debounce=_milliseconds(self._debounce),
+            step=_milliseconds(self._debounce / 2),
+            rust_timeout=_milliseconds(self._poll),
+            yield_on_timeout=True,
+            recursive=False,
+        )
+        async for _ in watcher:
+            yield
+            if folders_on_the_way(self._path) != folders:
+                return
+
+    async def _read(self, previous: _Reading | None) -> _Reading:
+        """The file's content. One that has just gone or been emptied is perhaps being written: it gets a moment."""
+        current = await asyncio.to_thread(_read_file, self._path)
+        if isinstance(previous, bytes) and (isinstance(current, str) or not current):
+            await asyncio.sleep(self._debounce)
+            current = await asyncio.to_thread(_read_file, self._path)
+        return current
+
+
+def _read_file(path: Path) -> _Reading:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return "this is not a file"
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES + 1)  # one more than allowed, for the parser to refuse
+    except OSError as error:
+        return f"the file cannot be read: {error.strerror}"
+
+
+def _load(reading: _Reading, origin: str) -> Loaded:
+    if isinstance(reading, str):
+        problem = Problem(path=(), code="unreadable", message=reading, origin=origin)
+        return Loaded(origin, ConfigError([problem]))
+    try:
+        return Loaded(origin, load_document(reading, origin=origin))
+    except ConfigError as error:
+        return Loaded(origin, error)
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, round(seconds * 1000))
