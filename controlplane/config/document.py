@@ -18,7 +18,7 @@ from controlplane.config.upstreams import Upstream
 
 
 class GatewayConfig(Section):
-    """What the gateway does, as it was written: nothing linked, nothing merged."""
+    """What the gateway does."""
 
     listeners: list[Listener] = Field(min_length=1, max_length=100)
     """Where clients connect."""
@@ -29,7 +29,7 @@ class GatewayConfig(Section):
     rate_limits: dict[Name, RateLimit] = Field(default={})
     """How much a caller may do, by name."""
     defaults: Defaults = Defaults()
-    """What routes have that do not say otherwise."""
+    """For routes that do not say otherwise."""
     routes: list[Route] = Field(min_length=1)
     """Which request goes where, in the order in which they are tried."""
 
