@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -67,22 +68,35 @@ class HttpServer(uvicorn.Server):
 
     def __init__(self, app: ASGIApp, address: Address) -> None:
         self.address = address
-        super().__init__(
-            uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
-        )
+        self._socket: socket.socket | None = None
+        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave SIGTERM and SIGINT alone."""
         yield
 
-    async def run_until_stopped(self) -> None:
-        """Bind and serve until :attr:`should_exit` is set.
+    def listen(self) -> None:
+        """Bind the address; connections wait until :meth:`run_until_stopped`.
 
         Raises:
             AddressInUseError: the address can't be bound.
         """
-        await self.serve(sockets=[bind(self.address)])
+        self._socket = bind(self.address)
+
+    def stop(self, drain_seconds: float) -> None:
+        """Take no more connections, and give requests in flight ``drain_seconds`` (rounded up) to finish."""
+        self.config.timeout_graceful_shutdown = math.ceil(drain_seconds)
+        self.should_exit = True
+
+    async def run_until_stopped(self) -> None:
+        """Serve until :meth:`stop`, on the address that :meth:`listen` has bound."""
+        if self._socket is None:
+            raise RuntimeError("listen() comes before run_until_stopped()")
+        try:
+            await self.serve(sockets=[self._socket])
+        finally:
+            self._socket.close()
 
 
 def bind(address: Address) -> socket.socket:

@@ -6,14 +6,17 @@ import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import grpc.aio
 import structlog
 import uvloop
 
 from servicekit.health import Health
 from servicekit.http import HttpServer
 from servicekit.tasks import TaskEndedError, guard
+
+if TYPE_CHECKING:  # not every process speaks gRPC, and importing it takes a tenth of a second
+    import grpc.aio
 
 _log = structlog.get_logger(__name__)
 
@@ -61,6 +64,7 @@ async def serve(process: Process) -> None:
 
 
 async def _serve_until(process: Process, stop: asyncio.Event) -> None:
+    process.http.listen()
     if process.grpc_server is not None:
         await process.grpc_server.start()
     http = asyncio.create_task(process.http.run_until_stopped(), name="http")
@@ -86,7 +90,7 @@ async def _drain(process: Process, http: asyncio.Task[None], tasks: list[asyncio
     _log.info("draining", seconds=process.drain_seconds)
     if process.grpc_server is not None:
         await process.grpc_server.stop(process.drain_seconds)
-    process.http.should_exit = True
+    process.http.stop(process.drain_seconds)
     for task in tasks:
         task.cancel()
     await asyncio.wait([http, *tasks], timeout=process.drain_seconds + 1)
