@@ -26,6 +26,15 @@ from servicekit.contracts.data_plane import (
     XDS_CLUSTER,
 )
 
+_LOG_FIELDS = {
+    "timestamp": "%Y-%m-%dT%T.%F%z",
+    "level": "%l",
+    "service": "envoy",
+    "logger": "%n",
+    "message": "%j",
+}
+"""As :mod:`servicekit.logs` writes them, in spdlog's patterns."""
+
 _FOR_EVER = timedelta(0)
 _STATS_FLUSH = timedelta(seconds=2)
 """How old histograms may be when they are read; counters are never old."""
@@ -56,6 +65,7 @@ def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
         stats_flush_interval=_STATS_FLUSH,
         layered_runtime=_runtime(),
         overload_manager=_overload_manager(settings.max_connections),
+        application_log_config=_log_config(),
     )
 
 
@@ -109,6 +119,13 @@ def _runtime() -> bootstrap_v3.LayeredRuntime:
     }
     layer = bootstrap_v3.RuntimeLayer(name="gateway", static_layer=Struct(fields=limits))
     return bootstrap_v3.LayeredRuntime(layers=[layer])
+
+
+def _log_config() -> bootstrap_v3.BootstrapApplicationLogConfig:
+    fields = Struct(fields={name: Value(string_value=pattern) for name, pattern in _LOG_FIELDS.items()})
+    return bootstrap_v3.BootstrapApplicationLogConfig(
+        log_format=bootstrap_v3.BootstrapApplicationLogConfigLogFormat(json_format=fields)
+    )
 
 
 def _overload_manager(max_connections: int) -> overload_v3.OverloadManager:

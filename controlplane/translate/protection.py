@@ -30,7 +30,8 @@ def circuit_breakers(breaker: model.CircuitBreaker) -> CircuitBreakers:
 def outlier_detection(breaker: model.CircuitBreaker) -> OutlierDetection | None:
     """The breaker: it opens for an endpoint after failures in a row, and closes ``open_for`` seconds later.
 
-    All endpoints may be out at once: with the panic threshold at 0 that is 503 without a try.
+    An endpoint that fails again at once stays out longer each time, five minutes at most. All endpoints may be out at
+    once: with the panic threshold at 0 that is 503 without a try.
     """
     if breaker.consecutive_failures is None:
         return None
@@ -46,8 +47,6 @@ def outlier_detection(breaker: model.CircuitBreaker) -> OutlierDetection | None:
         enforcing_local_origin_success_rate=never,
         max_ejection_percent=always,
         base_ejection_time=duration(breaker.open_for),
-        # Envoy multiplies the time with each ejection; the document names one time.
-        max_ejection_time=duration(breaker.open_for),
         # Endpoints return when Envoy looks, and it looks this often.
         interval=duration(min(_SWEEP_SECONDS, breaker.open_for)),
         # A health page that answers says nothing of the requests that fail.

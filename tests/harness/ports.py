@@ -1,4 +1,4 @@
-"""Free ports."""
+"""Free TCP ports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import socket
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on right now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
+    """A port of 127.0.0.1 that nobody listens on now. The kernel gives each caller another one for a while."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,67 @@
+"""A backend that answers with what it received, or with what it is told to."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from tests.harness.ports import free_port
+
+_LONGEST_HOLD = 10
+
+
+class Echo(ThreadingHTTPServer):
+    """Remembers every request. Set :attr:`status` to let it fail, clear :attr:`hold` to let it hang."""
+
+    daemon_threads = True
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.port = port
+        self.status = 200
+        self.hold = threading.Event()
+        self.hold.set()
+        self.requests: list[dict[str, Any]] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Echo
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        headers = [[name.lower(), value] for name, value in self.headers.items()]
+        received = {"method": self.command, "path": self.path, "headers": dict(headers), "body": body.decode()}
+        self.server.requests.append(received)
+        answer = json.dumps(received).encode()
+        self.server.hold.wait(_LONGEST_HOLD)
+        self.send_response(self.server.status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        if self.command != "HEAD":
+            with suppress(BrokenPipeError, ConnectionResetError):  # the gateway gave up
+                self.wfile.write(answer)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = _answer  # noqa: N815 - the base class' names
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def running_echo() -> Iterator[Echo]:
+    """A started backend, stopped at the end."""
+    server = Echo(free_port())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
