@@ -60,7 +60,7 @@ def _words(details: ErrorDetails, path: Path, model: type[BaseModel]) -> _Words:
     if code is not None:
         return code, context["message"], context["hint"]
     if kind == "extra_forbidden":
-        return "unknown-key", f"unknown key {quoted(str(path[-1]))}", suggestion(str(path[-1]), _keys(model, path[:-1]))
+        return _unknown_key(str(path[-1]), _keys(model, path[:-1]))
     if kind == "missing":
         return "missing-key", f"the key {quoted(str(path[-1]))} is missing", None
     if kind == "literal_error":
@@ -71,6 +71,11 @@ def _words(details: ErrorDetails, path: Path, model: type[BaseModel]) -> _Words:
     if kind in _EXPECTED:
         return "type", f"expected {_EXPECTED[kind]}, not {_kind_of(value)}", _type_hint(kind, value)
     return "invalid", details["msg"], None
+
+
+def _unknown_key(key: str, known: list[str]) -> _Words:
+    hint = "YAML 1.2 has no merge keys" if key == "<<" else suggestion(key, known)
+    return "unknown-key", f"unknown key {quoted(key)}", hint
 
 
 def _choice(value: Any, expected: str) -> _Words:
@@ -97,7 +102,8 @@ def _type_hint(kind: str, value: Any) -> str | None:
 def _kind_of(value: Any) -> str:
     for kind, name in (
         (bool, "true or false"),
-        ((int, float), "a number"),
+        (int, "a number"),
+        (float, "a fraction or a number too large"),
         (str, "text"),
         (list, "a list"),
         (dict, "a mapping"),

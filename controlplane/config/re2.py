@@ -25,13 +25,13 @@ _MISSING_IN_RE2 = {
     "?!": "lookahead",
     "?<=": "lookbehind",
     "?<!": "lookbehind",
-    "?>": "an atomic group",
-    "?P=": "a backreference",
+    "?>": "atomic group",
+    "?P=": "backreference",
     "?P>": "recursion",
     "?R": "recursion",
-    "?#": "a comment",
+    "?#": "comment",
     "?|": "branch reset",
-    "?(": "a condition",
+    "?(": "condition",
     "?&": "recursion",
 }
 _LINEAR = "RE2 does without it to match in linear time; match with several routes instead"
@@ -116,9 +116,7 @@ class _Checker:
         """Step behind what follows ``(``; whether a group is open then (``(?i)`` opens none)."""
         missing = next((what for form, what in _MISSING_IN_RE2.items() if rest.startswith(form)), None)
         if missing is not None:
-            raise RegexError(
-                f"Envoy's regular expressions (RE2) have no {missing.removeprefix('a ')}", self._at - 1, _LINEAR
-            )
+            raise RegexError(f"Envoy's regular expressions (RE2) have no {missing}", self._at - 1, _LINEAR)
         match = _GROUP_NAME.match(rest, 1) or _FLAGS.match(rest, 1)
         if match is None:
             raise RegexError("this group is not one that RE2 knows", self._at - 1, "write (…) or (?:…)")

@@ -9,10 +9,19 @@ from controlplane.model import RouteMatch
 
 _LONGEST = 200
 
+
+def _methods(match: RouteMatch) -> str:
+    return f"{','.join(match.methods)} " if match.methods else ""
+
+
+def _hosts(match: RouteMatch) -> str:
+    return "" if match.hosts == ("*",) else ",".join(match.hosts)
+
+
 _FORMS: tuple[Callable[[RouteMatch], str], ...] = (
     lambda match: match.path.value,
-    lambda match: f"{','.join(match.methods) or '*'} {match.path.value}",
-    lambda match: f"{','.join(match.methods) or '*'} {','.join(match.hosts)}{match.path.value}",
+    lambda match: f"{_methods(match)}{match.path.value}",
+    lambda match: f"{_methods(match)}{_hosts(match)}{match.path.value}",
 )
 """Ever longer ways to name a match: the first that tells it from the others is taken."""
 
