@@ -1,0 +1,90 @@
+"""A snapshot as one static Envoy configuration: what ``envoy --mode validate`` can read without a control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
+from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
+from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.config.route.v3.route_pb2 import RouteConfiguration
+from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
+    HttpConnectionManager,
+)
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import CertificateValidationContext
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import Message
+
+from controlplane.xds import types
+from controlplane.xds.snapshot import Snapshot
+from servicekit.contracts.data_plane import EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, SYSTEM_CA_SECRET
+
+_M = TypeVar("_M", bound=Message)
+
+
+def static_config(snapshot: Snapshot) -> Bootstrap:
+    """Everything of ``snapshot``, and what every node's own bootstrap brings, as static resources.
+
+    Routes that come over RDS and endpoints that come over EDS are put where they are used.
+    """
+    bootstrap = _what_nodes_bring()
+    routes = {route.name: route for route in _all(snapshot, types.ROUTE_CONFIGURATION, RouteConfiguration)}
+    endpoints = {
+        load.cluster_name: load for load in _all(snapshot, types.CLUSTER_LOAD_ASSIGNMENT, ClusterLoadAssignment)
+    }
+    static = bootstrap.static_resources
+    static.listeners.extend(_with_routes(one, routes) for one in _all(snapshot, types.LISTENER, Listener))
+    static.clusters.extend(_with_endpoints(one, endpoints) for one in _all(snapshot, types.CLUSTER, Cluster))
+    static.secrets.extend(_all(snapshot, types.SECRET, Secret))
+    return bootstrap
+
+
+def _what_nodes_bring() -> Bootstrap:
+    """What a snapshot may refer to without having it; where it leads does not matter here."""
+    bootstrap = Bootstrap()
+    for name in (EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER):
+        bootstrap.static_resources.clusters.add(name=name, type=Cluster.STATIC)
+    secret = bootstrap.static_resources.secrets.add(name=SYSTEM_CA_SECRET)
+    secret.validation_context.trust_chain_verification = CertificateValidationContext.ACCEPT_UNTRUSTED
+    return bootstrap
+
+
+def _all(snapshot: Snapshot, type_url: str, kind: type[_M]) -> Iterator[_M]:
+    for resource in snapshot.of_type(type_url).values():
+        yield kind.FromString(Any.FromString(resource.body).value)
+
+
+def _with_endpoints(cluster: Cluster, endpoints: dict[str, ClusterLoadAssignment]) -> Cluster:
+    if cluster.type != Cluster.EDS:
+        return cluster
+    name = cluster.eds_cluster_config.service_name or cluster.name
+    cluster.ClearField("eds_cluster_config")
+    cluster.type = Cluster.STATIC
+    cluster.load_assignment.cluster_name = cluster.name
+    if name in endpoints:
+        cluster.load_assignment.MergeFrom(endpoints[name])
+    return cluster
+
+
+def _with_routes(listener: Listener, routes: dict[str, RouteConfiguration]) -> Listener:
+    for config in _network_filters(listener):
+        if not config.Is(HttpConnectionManager.DESCRIPTOR):
+            continue
+        manager = HttpConnectionManager()
+        config.Unpack(manager)
+        if manager.WhichOneof("route_specifier") == "rds":
+            name = manager.rds.route_config_name
+            manager.route_config.CopyFrom(routes.get(name, RouteConfiguration(name=name)))
+            config.Pack(manager, deterministic=True)
+    return listener
+
+
+def _network_filters(listener: Listener) -> Iterable[Any]:
+    chains = [
+        *listener.filter_chains,
+        *([listener.default_filter_chain] if listener.HasField("default_filter_chain") else []),
+    ]
+    return [network_filter.typed_config for chain in chains for network_filter in chain.filters]
