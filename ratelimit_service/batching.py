@@ -1,4 +1,4 @@
-"""Requests that arrive together wait together: one chunk per turn of the event loop, with one deadline."""
+"""Requests that arrive together go together: in one chunk, with one deadline."""
 
 from __future__ import annotations
 
@@ -8,6 +8,12 @@ from typing import NamedTuple
 
 from ratelimit_service.decision import Level, Take
 from ratelimit_service.store import StoreError
+
+QUIET_TURNS = 16
+"""Turns of the event loop without a newcomer after which a chunk goes. gRPC hands requests over one by one, about every
+tenth turn under load; an empty turn takes microseconds."""
+HOLD = 0.002
+"""Seconds for which a chunk is held at most while newcomers keep arriving."""
 
 _STALL = 0.002
 """Seconds by which a timer may be late before it is the event loop that was late, not the store."""
@@ -51,7 +57,9 @@ class Chunk:
         return answer
 
     def resolve(self, levels: Sequence[Sequence[Level]]) -> None:
-        """Answer everybody."""
+        """Answer everybody; nobody, if the deadline was quicker."""
+        if self.done:
+            return
         for waiter, answer in zip(self._end(), levels, strict=True):
             if not waiter.answer.done():  # a caller that has gone away cancelled it
                 waiter.answer.set_result(answer)
@@ -108,10 +116,19 @@ class Batcher:
         """The oldest chunk that somebody still waits for; from now on it takes no more requests."""
         while True:
             chunk = await self._chunks.get()
+            await self._hold(chunk)
             if chunk is self._open:
                 self._open = None
             if not chunk.done:
                 return chunk
+
+    async def _hold(self, chunk: Chunk) -> None:
+        loop = asyncio.get_running_loop()
+        until, size, quiet = loop.time() + HOLD, chunk.size, 0
+        while chunk is self._open and quiet < QUIET_TURNS and loop.time() < until:
+            await asyncio.sleep(0)
+            quiet = quiet + 1 if chunk.size == size else 0
+            size = chunk.size
 
     def fail_all(self, error: StoreError) -> None:
         """Tell everybody who waits in an unsent chunk that there will be no answer."""

@@ -62,7 +62,8 @@ class RedisStore:
     Args:
         url: as redis-py understands it: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password.
         deadline: seconds from a request's arrival to its answer or a :class:`StoreError`.
-        connections: how many calls may be under way at a time.
+        connections: how many calls may be under way at a time. One is best for a Redis nearby, since what arrives
+            during a call goes together in the next.
 
     Raises:
         ValueError: the URL is none.
@@ -74,7 +75,7 @@ class RedisStore:
         url: str,
         metrics: Metrics,
         deadline: float = 0.008,
-        connections: int = 2,
+        connections: int = 1,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         pool: Any = ConnectionPool.from_url(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Never
+from collections.abc import Sequence
+from typing import Never, Protocol
 
 import grpc
 import grpc.aio
 from envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
 
-from ratelimit_service.limiter import Limiter
+from ratelimit_service.decision import Decision
 from ratelimit_service.matching import Descriptor
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.responses import response
@@ -17,12 +18,20 @@ MAX_DESCRIPTORS = 64
 """In one request; keeps a single request within one call to the store."""
 
 
+class Decider(Protocol):
+    """What decides."""
+
+    async def decide(self, domain: str, descriptors: Sequence[Descriptor]) -> Decision:
+        """Take the tokens that the descriptors ask for: all of them or none."""
+        ...
+
+
 class RateLimitService:
     """The gRPC edge. What can't be decided is a gRPC error, so that the route's failure mode decides:
     Envoy lets a reply with ``Code.UNKNOWN`` through whatever that mode says.
     """
 
-    def __init__(self, *, limiter: Limiter, policy: PolicyBook) -> None:
+    def __init__(self, *, limiter: Decider, policy: PolicyBook) -> None:
         self._limiter = limiter
         self._policy = policy
 

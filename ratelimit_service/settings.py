@@ -29,8 +29,9 @@ class RateLimitSettings(XdsClientSettings):
     redis_timeout_ms: float = Field(default=8.0, gt=0, le=1000)
     """Milliseconds from a request's arrival after which it is decided without Redis."""
 
-    redis_connections: int = Field(default=2, ge=1, le=32)
-    """Calls to Redis that may be under way at a time. One call decides everything that arrived together."""
+    redis_connections: int = Field(default=1, ge=1, le=32)
+    """Calls to Redis that may be under way at a time. One call decides everything that arrived together, so that
+    more than one pays only where Redis is some milliseconds away."""
 
     ratelimit_local_share: float = Field(default=1.0, gt=0, le=1)
     """Share of each limit that this process allows by itself while Redis is away; with n replicas, 1/n keeps the

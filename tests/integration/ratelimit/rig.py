@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
+import grpc.aio
+from envoy.service.ratelimit.v3.rls_pb2_grpc import RateLimitServiceStub, add_RateLimitServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 
 from ratelimit_service.limiter import Limiter
@@ -18,6 +21,7 @@ from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.redis_store import RedisStore
+from ratelimit_service.service import Decider, RateLimitService
 from servicekit.contracts import Limit, LimitPolicy
 
 
@@ -43,18 +47,45 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> float:
     return time.monotonic() - began
 
 
-def limiter_on(store: RedisStore, *limits: Limit, registry: CollectorRegistry | None = None) -> Limiter:
-    """A limiter with a policy, in front of ``store``."""
+def policy_of(*limits: Limit) -> PolicyBook:
+    """A policy book that holds ``limits``."""
     policy = PolicyBook(clock=time.monotonic)
     policy.apply(LimitPolicy(limits=limits))
+    return policy
+
+
+def limiter_on(store: RedisStore, policy: PolicyBook) -> Limiter:
+    """A limiter in front of ``store``."""
     return Limiter(
         policy=policy,
         store=store,
         local=LocalStore(clock_us=lambda: time.monotonic_ns() // 1000),
         refused=OverLimitCache(),
-        metrics=Metrics(registry or CollectorRegistry()),
+        metrics=Metrics(CollectorRegistry()),
         clock=time.monotonic,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A service that is being served, and a client of it."""
+
+    policy: PolicyBook
+    stub: RateLimitServiceStub
+
+
+@asynccontextmanager
+async def serving(decider: Decider, policy: PolicyBook, socket: Path) -> AsyncIterator[Rig]:
+    """Serve on a Unix socket while the block runs."""
+    server = grpc.aio.server()
+    add_RateLimitServiceServicer_to_server(RateLimitService(limiter=decider, policy=policy), server)
+    server.add_insecure_port(f"unix:{socket}")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"unix:{socket}") as channel:
+            yield Rig(policy, RateLimitServiceStub(channel))
+    finally:
+        await server.stop(0)
 
 
 @dataclass(slots=True)

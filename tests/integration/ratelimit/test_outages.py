@@ -14,7 +14,7 @@ from ratelimit_service.redis_store import RedisStore
 from servicekit.contracts import Limit
 from tests.harness.proxy import DelayingProxy
 from tests.harness.valkey import Valkey, running_valkey
-from tests.integration.ratelimit.rig import Crowd, limiter_on, running_store, until
+from tests.integration.ratelimit.rig import Crowd, limiter_on, policy_of, running_store, until
 
 LONGEST = 0.05
 """Seconds that no decision may take here. The promise is 10 ms; a test machine's own pauses come on top."""
@@ -29,7 +29,7 @@ CALLERS = 8
 async def crowd_on(url: str) -> AsyncIterator[tuple[Crowd, RedisStore]]:
     """Callers under the three kinds of limit."""
     async with running_store(url) as store:
-        crowd = Crowd(limiter_on(store, LOCAL, ALLOW, DENY), ("local", "allow", "deny"), callers=CALLERS)
+        crowd = Crowd(limiter_on(store, policy_of(LOCAL, ALLOW, DENY)), ("local", "allow", "deny"), callers=CALLERS)
         async with crowd.asking():
             await asyncio.sleep(0.2)
             assert crowd.count(limit="local", source="store")
@@ -172,7 +172,7 @@ async def test_it_starts_without_redis_and_finds_it_later() -> None:
         async with asyncio.TaskGroup() as group:
             store = RedisStore(url=server.url, metrics=Metrics(CollectorRegistry()))
             running = group.create_task(store.run())
-            crowd = Crowd(limiter_on(store, LOCAL), ("local",))
+            crowd = Crowd(limiter_on(store, policy_of(LOCAL)), ("local",))
             async with crowd.asking():
                 await asyncio.sleep(0.2)
                 assert crowd.count(limit="local", source="fallback")

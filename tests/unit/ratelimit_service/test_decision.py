@@ -14,7 +14,7 @@ def test_one_refusal_refuses_and_the_longest_wait_is_told() -> None:
     decision = decide(verdicts, "store")
     assert not decision.allowed
     assert decision.tightest is verdicts[2]
-    assert decision.verdicts == tuple(verdicts)
+    assert decision.verdicts == verdicts
 
 
 def test_the_limit_with_least_left_is_told() -> None:

@@ -90,7 +90,7 @@ async def test_unknown_limits_let_through_and_are_counted() -> None:
     bench = Bench(limit())
     decision = await bench.ask("per-planet")
     assert decision.allowed
-    assert decision.verdicts == (None,)
+    assert decision.verdicts == [None]
     assert bench.counting.asked == 0
     assert sample(bench.registry, "gateway_ratelimit_unknown_limits_total") == 1
 
