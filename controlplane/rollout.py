@@ -36,7 +36,7 @@ class Ledger(Protocol):
     """Who has what."""
 
     async def wait_acked(
-        self, group: str, snapshot: Snapshot, type_urls: tuple[str, ...], timeout: float
+        self, group: str, snapshot: Snapshot, type_urls: tuple[str, ...], seconds: float, /
     ) -> Acknowledged:
         """Wait until each connected client of ``group`` that takes one of ``type_urls`` has answered."""
 

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 load generator: keep-alive connections that send as fast as answers come, and count what they saw."""
+"""A small HTTP/1.1 load generator: keep-alive connections that send as fast as answers come, and count."""
 
 from __future__ import annotations
 

@@ -41,5 +41,5 @@ def test_an_envoy_that_hangs_is_given_up(tmp_path: Path) -> None:
     hanging = tmp_path / "envoy"
     hanging.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
     hanging.chmod(0o700)
-    with pytest.raises(PreflightUnavailableError, match="no answer from Envoy within 0.1 s"):
+    with pytest.raises(PreflightUnavailableError, match=r"no answer from Envoy within 0\.1 s"):
         EnvoyPreflight(binary=hanging, deadline=0.1).check(translate(gateways.gateway()))

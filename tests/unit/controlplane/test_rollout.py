@@ -35,7 +35,7 @@ class Recorder:
         self.snapshot = snapshot
         self.events.append(snapshot)
 
-    async def wait_acked(self, group: str, snapshot: Snapshot, type_urls: tuple[str, ...], timeout: float) -> Answer:
+    async def wait_acked(self, group: str, snapshot: Snapshot, type_urls: tuple[str, ...], seconds: float, /) -> Answer:
         """Remember who is waited for."""
         self.events.append(type_urls)
         return self.answer
