@@ -42,6 +42,8 @@ class Reply:
     code: str
     detail: str
     flags: tuple[str, ...] = ()
+    title: str = ""
+    """Where Python's phrase for the status changed from one version to the next."""
 
 
 _SERVICE_DECIDED = ("ext_authz_denied", "request_rate_limited")
@@ -66,7 +68,7 @@ _BY_STATUS = (
     Reply(403, "forbidden", "The gateway does not allow this."),
     Reply(404, "no_route", "No route takes this request."),
     Reply(408, "request_timeout", "The request did not arrive in time."),
-    Reply(413, "content_too_large", "The request is larger than the gateway takes."),
+    Reply(413, "content_too_large", "The request is larger than the gateway takes.", title="Content Too Large"),
     Reply(429, "too_many_requests", "Too many requests."),
     Reply(431, "headers_too_large", "The request's headers are larger than the gateway takes."),
     Reply(500, "internal_error", "The gateway could not handle the request."),
@@ -96,8 +98,9 @@ def _kept(when: AccessLogFilter) -> ResponseMapper:
 
 
 def _rewritten(when: AccessLogFilter, reply: Reply) -> ResponseMapper:
+    members = {"request_id": _REQUEST_ID} | ({"title": reply.title} if reply.title else {})
     document = Struct()
-    document.update(json.loads(problem(reply.status, reply.code, reply.detail, request_id=_REQUEST_ID)))
+    document.update(json.loads(problem(reply.status, reply.code, reply.detail, **members)))
     formatted = SubstitutionFormatString(json_format=document, content_type=MEDIA_TYPE)
     return ResponseMapper(filter=when, body_format_override=formatted)
 

@@ -52,3 +52,19 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The values of the ``method`` tag, besides :data:`OTHER_METHOD`: a client must not make series."""
 
 OTHER_METHOD: Final = "OTHER"
+
+CLAIMED_HEADERS: Final = (
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-original-url",
+    "x-real-ip",
+    "x-rewrite-url",
+)
+"""Where a request came from and what it asked for, as a proxy before us would say it. There is no trusted proxy
+before us, so only a client can have sent them: Envoy removes them, and writes ``x-forwarded-for`` anew."""
+
+ENVOY_HEADER_PREFIX: Final = "x-envoy-"
+"""Begins Envoy's own headers, which steer retries and time-outs: removed from what clients send."""
