@@ -104,6 +104,22 @@ def keys_unreachable(provider: str, *, known_issuer_keys: bool) -> Deny | Unavai
     )
 
 
+def deny_api_key(provider: str) -> Deny:
+    """401 for a key that nobody was given."""
+    return Deny(
+        status=401,
+        code="invalid_api_key",
+        reason="invalid_api_key",
+        detail="The API key is not known.",
+        challenges=(API_KEY_CHALLENGE,),
+        provider=provider,
+    )
+
+
+def _sentence(description: str) -> str:
+    return description[:1].upper() + description[1:] + "."
+
+
 UNKNOWN_KEY: Final = Refused(Reason.UNKNOWN_KEY, "the token names a key that its issuer does not publish")
 
 WRONG_ISSUER: Final = deny_token("", Refused(Reason.ISSUER, "the token is from an issuer that is not accepted here"))
@@ -125,19 +141,3 @@ UNKNOWN_RULE: Final = Deny(
     reason="unknown_rule",
     detail="The gateway does not know yet what this route asks for.",
 )
-
-
-def deny_api_key(provider: str) -> Deny:
-    """401 for a key that nobody was given."""
-    return Deny(
-        status=401,
-        code="invalid_api_key",
-        reason="invalid_api_key",
-        detail="The API key is not known.",
-        challenges=(API_KEY_CHALLENGE,),
-        provider=provider,
-    )
-
-
-def _sentence(description: str) -> str:
-    return description[:1].upper() + description[1:] + "."

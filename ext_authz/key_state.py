@@ -43,7 +43,9 @@ class KeyState:
         self.last_error: str | None = None
         self._failures = 0
         self._tried_at = float("-inf")
-        self._demanded_at = float("-inf")
+        # Two budgets, so that the first fetch of all does not delay the one for a key that was rotated in just after.
+        self._demanded_any = float("-inf")
+        self._demanded_kid = float("-inf")
         self._absent: OrderedDict[str, float] = OrderedDict()
         if source.inline is not None:
             self.key_set = KeySet.from_jwks(source.inline)
@@ -76,11 +78,13 @@ class KeyState:
             return Demand.ABSENT
         if kid is not None and self._is_absent(kid, now):
             return Demand.ABSENT
-        if now < self._demanded_at + self.source.cooldown:
-            if self._failures or kid is None:
-                return Demand.UNREACHABLE
-            return Demand.ABSENT
-        self._demanded_at = now
+        last = self._demanded_any if kid is None else self._demanded_kid
+        if now < last + self.source.cooldown:
+            return Demand.UNREACHABLE if self._failures or kid is None else Demand.ABSENT
+        if kid is None:
+            self._demanded_any = now
+        else:
+            self._demanded_kid = now
         return Demand.FETCH
 
     def succeeded(self, key_set: KeySet, now: float) -> bool:

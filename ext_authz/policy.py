@@ -47,9 +47,11 @@ def compile_policy(policy: AuthPolicy) -> dict[str, Rule]:
 
 def _compile_providers(providers: Iterable[Provider], problems: list[str]) -> dict[str, JwtCheck | ApiKeyCheck]:
     checks: dict[str, JwtCheck | ApiKeyCheck] = {}
+    seen: set[str] = set()
     for provider in providers:
-        if provider.name in checks:
+        if provider.name in seen:
             problems.append(f"provider {provider.name!r}: the name is given twice")
+        seen.add(provider.name)
         try:
             checks[provider.name] = _compile_provider(provider)
         except PolicyError as error:

@@ -1,0 +1,57 @@
+"""Rules in force, and those that were."""
+
+from __future__ import annotations
+
+from ext_authz.policy import compile_policy
+from ext_authz.rule_book import RuleBook
+from ext_authz.rules import Rule
+from tests.unit.ext_authz.builders import auth_policy, jwt_provider
+
+
+def rules(rule_id: str, provider: str = "platform") -> dict[str, Rule]:
+    """One rule under another id."""
+    (rule,) = compile_policy(auth_policy(jwt_provider(name=provider))).values()
+    return {rule_id: rule}
+
+
+def test_a_former_rule_is_answered_for_a_while() -> None:
+    """A proxy may run the previous revision; after the grace period it is unknown."""
+    book = RuleBook(grace=30)
+    book.apply(rules("a"), 0)
+    book.apply(rules("b"), 100)
+    assert book.get("a", 129.9) is not None
+    assert book.get("a", 130) is None
+    assert book.get("b", 1e9) is not None
+
+
+def test_quick_changes_do_not_shorten_the_grace() -> None:
+    """Each rule has its own thirty seconds, counted from its end."""
+    book = RuleBook(grace=30)
+    for now, name in enumerate("abc"):
+        book.apply(rules(name), now)
+    assert book.get("a", 30.9) is not None
+    assert book.get("a", 31) is None
+    assert book.get("b", 31.9) is not None
+
+
+def test_a_rule_that_comes_back_is_in_force() -> None:
+    """Going back to the former document ends the grace period, not the rule."""
+    book = RuleBook(grace=30)
+    for now, name in enumerate("aba"):
+        book.apply(rules(name), now)
+    assert book.get("a", 1e9) is not None
+
+
+def test_sources_of_former_rules_are_still_needed() -> None:
+    """Their keys have to stay for as long as they are answered."""
+    book = RuleBook(grace=30)
+    book.apply(rules("a", "one"), 0)
+    book.apply(rules("b", "two"), 1)
+    assert {source.provider for source in book.sources()} == {"one", "two"}
+    book.apply(rules("b", "two"), 40)
+    assert {source.provider for source in book.sources()} == {"two"}
+
+
+def test_an_unknown_rule_is_none() -> None:
+    """Nobody guesses what a route might have meant."""
+    assert RuleBook().get("", 0) is None
