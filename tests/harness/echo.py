@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -54,9 +55,11 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def running_echo() -> Iterator[Echo]:
-    """A started backend, stopped at the end."""
+def running_echo(tls: ssl.SSLContext | None = None) -> Iterator[Echo]:
+    """A started backend, stopped at the end; with ``tls`` it speaks HTTPS."""
     server = Echo(free_port())
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
