@@ -83,8 +83,8 @@ class Checker(Generic[R]):
         self._accepted: BoundedCache[_Kept[R]] = BoundedCache(cache_entries)
         # A cache of its own, so that a flood of bad tokens never pushes out a good one.
         self._refused: BoundedCache[_Kept[R]] = BoundedCache(max(1, cache_entries // 10))
-        self.hits = 0
-        self.misses = 0
+        self._hits = 0
+        self._misses = 0
 
     def check(self, rule_id: str, headers: Headers) -> Answer[R] | NeedsKeys:
         """Decide with what is known now. :class:`NeedsKeys` asks for :meth:`check_with_keys`."""
@@ -120,6 +120,10 @@ class Checker(Generic[R]):
             needs = result
         return self._answer(keys_unreachable(needs.source.provider, known_issuer_keys=needs.kid is not None))
 
+    def lookups(self) -> tuple[int, int]:
+        """Hits and misses of the cache so far."""
+        return self._hits, self._misses
+
     def _shown(self, rule: Rule, token: str | None, headers: Headers) -> Iterator[tuple[str, Callable[[], Decision]]]:
         """Every credential that the request shows, and how it is judged."""
         if token is not None:
@@ -133,9 +137,9 @@ class Checker(Generic[R]):
         digest = rule.fingerprint + hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
         known = self._recall(self._accepted, digest) or self._recall(self._refused, digest)
         if known is not None:
-            self.hits += 1
+            self._hits += 1
             return known
-        self.misses += 1
+        self._misses += 1
         decision = decide()
         if isinstance(decision, NeedsKeys):
             return decision

@@ -92,7 +92,7 @@ class KeyRefresher:
         except (KeyFetchError, KeySetError) as error:
             self.state.failed(str(error), self._clock())
             self._count(source.provider, "failure")
-            _log.warning("keys not fetched", provider=source.provider, uri=source.jwks_uri, error=str(error))
+            _log.warning("keys not fetched", provider=source.provider, error=str(error))
             return
         self._count(source.provider, "success")
         if self.state.succeeded(key_set, self._clock()):

@@ -23,20 +23,19 @@ class Metrics(Collector):
     Label values are names of the document and words of this program, never anything that a client sent.
     """
 
-    def __init__(
-        self,
-        *,
-        key_states: Callable[[], Iterable[KeyState]],
-        cache: Callable[[], tuple[int, int]],
-        clock: Callable[[], float],
-    ) -> None:
-        self._key_states = key_states
-        self._cache = cache
+    def __init__(self, *, clock: Callable[[], float]) -> None:
         self._clock = clock
+        self._key_states: Callable[[], Iterable[KeyState]] = tuple
+        self._cache: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._checks: Counter[tuple[str, str, str]] = Counter()
         self._fetches: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
+
+    def watch(self, *, key_states: Callable[[], Iterable[KeyState]], cache: Callable[[], tuple[int, int]]) -> None:
+        """Read these when metrics are asked for; ``cache`` gives hits and misses."""
+        self._key_states = key_states
+        self._cache = cache
 
     def check(self, provider: str, outcome: str, reason: str, seconds: float) -> None:
         """Count one check. ``outcome`` is ``allow``, ``deny``, ``unavailable`` or ``error``."""
