@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import BeforeValidator, PlainSerializer
+from pydantic_settings import NoDecode
 
 _HOST_PORT = re.compile(r"^(?:\[(?P<v6>[0-9a-fA-F:.]+)\]|(?P<host>[^:\[\]/\s]+)):(?P<port>\d{1,5})$")
 _UNIX_PATH_LIMIT = 107  # sun_path holds 108 bytes with its terminator (unix(7))
@@ -64,5 +65,5 @@ def parse_address(text: str | Address) -> Address:
     return Address(host=match["v6"] or match["host"], port=int(match["port"]))
 
 
-AddressSetting = Annotated[Address, BeforeValidator(parse_address), PlainSerializer(str)]
-"""An :class:`Address` as a pydantic field, written as text."""
+AddressSetting = Annotated[Address, NoDecode, BeforeValidator(parse_address), PlainSerializer(str)]
+"""An :class:`Address` as a pydantic field, written as text: in the environment too, where a dataclass would be JSON."""

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsError as UnreadableSettingError
 
 from servicekit.address import Address, AddressSetting
 
@@ -93,6 +94,10 @@ def load_settings(cls: type[_S], **overrides: Any) -> _S:
     except ValidationError as error:
         lines = [f"{variable_name(str(e['loc'][0]))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
         raise SettingsError("\n".join(lines)) from None
+    except UnreadableSettingError as error:
+        # Its cause may quote the value, which may be a secret.
+        field = str(error).split('"')[1]
+        raise SettingsError(f"{variable_name(field)}: this is not JSON") from None
 
 
 def variable_name(field: str) -> str:

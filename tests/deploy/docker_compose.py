@@ -28,7 +28,17 @@ GUIDE = (ROOT / "docs" / "guide" / "docker.md").read_text()
 DOCKER = os.environ.get("DOCKER", "docker")
 IMAGE = os.environ.get("GATEWAY_IMAGE", "api-gateway:latest")
 GATEWAY, ADMIN = "http://127.0.0.1:18080", "http://127.0.0.1:18081"
-PARTS = {"controlplane", "demo-backend", "demo-idp", "envoy", "ext-authz", "ratelimit", "telemetry", "valkey"}
+PARTS = {
+    "controlplane",
+    "demo-backend",
+    "demo-idp",
+    "demo-keys",
+    "envoy",
+    "ext-authz",
+    "ratelimit",
+    "telemetry",
+    "valkey",
+}
 
 pytestmark = pytest.mark.timeout(180)
 
