@@ -30,7 +30,7 @@ FROM ${PYTHON_IMAGE}
 LABEL org.opencontainers.image.title="api-gateway" \
       org.opencontainers.image.description="An API gateway: Envoy carries the traffic, Python decides."
 # Volumes mounted here take over this owner, so that the non-root user can write its certificates and state.
-RUN install -d -o 65532 -g 65532 -m 0700 /var/lib/gateway /var/lib/gateway/tls /var/lib/gateway/state
+RUN cd /var/lib && install -d -o 65532 -g 65532 -m 0700 gateway gateway/tls gateway/demo-tls gateway/state
 COPY --from=build /opt/gateway /opt/gateway
 ENV PATH=/opt/gateway/bin:$PATH \
     HOME=/tmp \
