@@ -32,7 +32,17 @@ def test_probes_and_prometheus_get_answers(envoy: Envoy, path: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/config_dump", "/stats", "/health", "/health/ready/../config_dump", "/metrics/../quitquitquit", "/ready"],
+    [
+        "/",
+        "/health/live/x",
+        "/metrics/x",
+        "/config_dump",
+        "/stats",
+        "/health",
+        "/health/ready/../config_dump",
+        "/metrics/../quitquitquit",
+        "/ready",
+    ],
 )
 def test_nothing_else_of_the_admin_interface_is_shown(envoy: Envoy, path: str) -> None:
     """Not by another spelling either."""

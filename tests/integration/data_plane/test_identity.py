@@ -43,7 +43,9 @@ def test_several_forged_headers_of_one_name_never_arrive(plane: Plane) -> None:
     assert "mallory" not in plane.client.get("/", headers=forged).text
 
 
-@pytest.mark.parametrize("name", ["x-envoy-retry-on", "x-envoy-upstream-rq-timeout-ms", "x-envoy-original-path"])
+@pytest.mark.parametrize(
+    "name", ["x-envoy-retry-on", "x-envoy-upstream-rq-timeout-ms", "x-envoy-original-path", "x-envoy-made-up"]
+)
 def test_the_internal_vocabulary_is_not_the_clients(plane: Plane, name: str) -> None:
     """Envoy's control headers do not pass."""
     assert name not in plane.client.get("/", headers={name: "1"}).json()["headers"]

@@ -86,12 +86,13 @@ def test_what_a_backend_says_is_left_alone(plane: Plane) -> None:
     assert response.json()["path"] == "/open"
 
 
-def test_the_words_of_ext_authz_survive(plane: Plane) -> None:
+@pytest.mark.parametrize("status", [401, 403, 503])
+def test_the_words_of_ext_authz_survive(plane: Plane, status: int) -> None:
     """Status, body, content type and challenge reach the client as they were sent."""
-    body = problem(401, "token_expired", "The token has expired.")
+    body = problem(status, "its_own_code", "Its own words.")
     denial = CheckResponse()
     denial.status.code = UNAUTHENTICATED
-    denial.denied_response.status.code = 401
+    denial.denied_response.status.code = status
     denial.denied_response.body = body.decode()
     for name, value in (("content-type", MEDIA_TYPE), ("www-authenticate", "Bearer")):
         denial.denied_response.headers.add().header.CopyFrom(_header(name, value))
@@ -100,7 +101,7 @@ def test_the_words_of_ext_authz_survive(plane: Plane) -> None:
         response = plane.client.get("/private")
     finally:
         plane.authz.answer = CheckResponse()
-    assert response.status_code == 401
+    assert response.status_code == status
     assert response.content == body
     assert response.headers["content-type"] == MEDIA_TYPE
     assert response.headers["www-authenticate"] == "Bearer"

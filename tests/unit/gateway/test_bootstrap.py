@@ -13,20 +13,13 @@ from gateway.envoy_settings import EnvoySettings
 from servicekit.address import Address, parse_address
 from servicekit.settings import SettingsError
 from tests.harness.envoy import envoy_settings, short_folder, validate
-from tests.harness.golden import Golden
 
 ENVOY_FOLDER = Path(__file__).parents[3] / "envoy"
-CA = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-
-
-def test_the_printed_copy_is_what_the_code_gives(golden: Golden) -> None:
-    """``envoy/bootstrap.yaml`` shows the default."""
-    golden.check_file(ENVOY_FOLDER / "bootstrap.yaml", render_bootstrap(EnvoySettings(node_id="edge-1", ca_file=CA)))
 
 
 def test_the_folder_never_becomes_a_package() -> None:
