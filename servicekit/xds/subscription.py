@@ -76,7 +76,7 @@ class XdsSubscription(Generic[C]):
 
     async def run(self) -> None:
         """Begin with what the disk has, then follow the control plane for ever."""
-        self._begin_from_disk()
+        self.begin()
         pause = FIRST_PAUSE
         async with open_channel(self._settings.xds_address, self._settings, CHANNEL_OPTIONS) as channel:
             while True:
@@ -112,7 +112,8 @@ class XdsSubscription(Generic[C]):
             have=self._current,
         )
 
-    def _begin_from_disk(self) -> None:
+    def begin(self) -> None:
+        """Put the last good policy of the disk in force, if there is one. :meth:`run` does it first of all."""
         stored = self._last_good.load()
         if stored is None:
             return
