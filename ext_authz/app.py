@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Final
 
+import grpc.aio
 from prometheus_client import CollectorRegistry
 
 from ext_authz.answers import encode
 from ext_authz.checker import Checker
 from ext_authz.enforcer import Enforcer
+from ext_authz.errors import PolicyError
 from ext_authz.key_fetcher import HttpKeyFetcher
 from ext_authz.key_ring import KeyRing
 from ext_authz.metrics import Metrics
 from ext_authz.rule_book import RuleBook
 from ext_authz.service import CheckService
+from ext_authz.settings import ExtAuthzSettings
+from servicekit.contracts import AuthPolicy
+from servicekit.health import Health
+from servicekit.http import HttpServer, operations_app
+from servicekit.logs import configure_logging
+from servicekit.serving import Process, run
+from servicekit.settings import load_settings
+from servicekit.tls import add_port
+from servicekit.xds import XdsSubscription
+
+MAX_CONCURRENT_CHECKS: Final = 4096
+"""Checks that wait for an identity provider at a time; more are refused by gRPC, which is 503 at Envoy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +59,44 @@ def assemble(*, registry: CollectorRegistry, cache_entries: int) -> Parts:
         keys=keys,
         fetcher=fetcher,
     )
+
+
+async def build(settings: ExtAuthzSettings) -> Process:
+    """Construct the process.
+
+    Raises:
+        SettingsError: an address can't be bound, or it would put gRPC in the clear on a network.
+    """
+    registry = CollectorRegistry()
+    parts = assemble(registry=registry, cache_entries=settings.ext_authz_cache_entries)
+    subscription = XdsSubscription(
+        settings=settings,
+        contract=AuthPolicy,
+        apply=parts.enforcer.apply,
+        refusals=(PolicyError,),
+        user_agent="gateway-ext-authz",
+        registry=registry,
+    )
+    server = grpc.aio.server(maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
+    server.add_generic_rpc_handlers((parts.service.handler(),))
+    add_port(server, settings.ext_authz_bind, settings)
+    health = Health(checks={"policy": subscription.complaint})
+    return Process(
+        health=health,
+        http=HttpServer(operations_app(health=health, registry=registry), settings.ext_authz_http_bind),
+        grpc_server=server,
+        tasks={"policy": subscription.run, "keys": parts.keys.run},
+        on_stopped=parts.fetcher.aclose,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def main() -> None:
+    """Run ``gateway ext-authz``."""
+    settings = load_settings(ExtAuthzSettings)
+    configure_logging(service="ext-authz", level=settings.log_level)
+    run(lambda: build(settings))
+
+
+if __name__ == "__main__":
+    main()

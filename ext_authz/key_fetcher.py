@@ -96,10 +96,12 @@ class HttpKeyFetcher:
         return bytes(body)
 
     def _client(self, *, direct: bool) -> httpx.AsyncClient:
-        # A proxy of the environment is for the world outside, never for this machine.
         client = self._clients.get(direct)
         if client is None:
-            client = self._clients[direct] = httpx.AsyncClient(trust_env=not direct, follow_redirects=False)
+            # A proxy of the environment is for the world outside, never for this machine; its authorities are for both.
+            tls = httpx.create_ssl_context(trust_env=True)
+            client = httpx.AsyncClient(verify=tls, trust_env=not direct, follow_redirects=False)
+            self._clients[direct] = client
         return client
 
 
