@@ -17,12 +17,15 @@ def response(decision: Decision) -> RateLimitResponse:
 
     ``ratelimit-limit`` is the burst, ``ratelimit-remaining`` the tokens left of it and ``ratelimit-reset`` the seconds
     until they are all back, or, in a refusal, until this request would be let through; all of the tightest limit.
+    A limit by address tells nothing unless it refuses: it is asked for before the others, in a call of its own, and
+    Envoy would add both answers' headers to one response.
     """
     answer = RateLimitResponse(overall_code=RateLimitResponse.OK if decision.allowed else RateLimitResponse.OVER_LIMIT)
     for verdict in decision.verdicts:
         _add_status(answer, verdict)
-    if decision.tightest is not None:
-        _add_headers(answer, decision.tightest, refused=not decision.allowed)
+    tightest = decision.tightest
+    if tightest is not None and (not decision.allowed or tightest.limit.by != "ip"):
+        _add_headers(answer, tightest, refused=not decision.allowed)
     return answer
 
 

@@ -64,6 +64,13 @@ def test_a_refused_request() -> None:
     assert MessageToDict(answer.dynamic_metadata) == {"limit": "per-user", "by": "user"}
 
 
+def test_a_limit_by_address_speaks_only_when_it_refuses() -> None:
+    """Otherwise a response under two limits would have every header twice."""
+    per_ip = compiled(limit("per-ip", "ip"))
+    assert headers(response(decide([Verdict(per_ip, Level(True, 1, 1))], "store"))) == {}
+    assert "ratelimit-limit" in headers(response(decide([Verdict(per_ip, Level(False, 0, 1))], "store")))
+
+
 def test_retry_after_is_never_zero() -> None:
     """A client that waits no time at all would be refused again."""
     answer = response(decide([Verdict(PER_USER, Level(False, 0, 1))], "store"))
