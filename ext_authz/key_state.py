@@ -16,6 +16,8 @@ REFRESH_AT: Final = 0.8
 """Share of the ttl after which keys are fetched again, so that they are new before they are old."""
 FIRST_RETRY: Final = 0.5
 LAST_RETRY: Final = 10.0
+SHORTEST_PAUSE: Final = 0.1
+"""Seconds between two background fetches, however short the ttl is."""
 MAX_ABSENT: Final = 1024
 """Unknown kids remembered; an attacker who invents more only pushes out his own."""
 ABSENT_COOLDOWNS: Final = 6
@@ -67,7 +69,7 @@ class KeyState:
             due = now
         else:
             due = self.fetched_at + self.source.ttl * REFRESH_AT * (0.9 + jitter / 10)
-        return max(0.0, due - now)
+        return max(0.0, due - now, self._tried_at + SHORTEST_PAUSE - now)
 
     def demand(self, kid: str | None, now: float) -> Demand:
         """A token names ``kid`` (or no key is there at all): may the provider be asked because of it?

@@ -1,0 +1,170 @@
+"""The real process behind a real Envoy, with the policy and the routes that one document became."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from google.protobuf.any_pb2 import Any
+
+from controlplane.model import Gateway
+from controlplane.translate import translate
+from controlplane.xds.snapshot import Snapshot
+from servicekit.contracts import AuthPolicy
+from tests.harness import gateways as g
+from tests.harness.echo import running_echo
+from tests.harness.envoy import envoy_settings, running_envoy, short_folder, static_bootstrap
+from tests.harness.ext_authz_process import ExtAuthzProcess, ext_authz_process
+from tests.harness.idp import IdentityProvider, identity_provider
+from tests.harness.jose import SigningKey, jwks, signing_key
+from tests.harness.ports import free_port
+from tests.harness.processes import wait_for
+from tests.harness.tokens import claims
+
+KEY = signing_key("RS256", "one")
+API_KEY = "key-of-acme"
+
+
+def make(port: int, backend: int, keys_at: str) -> Gateway:
+    """An open route, one behind a token, one behind a token or an API key."""
+    partners = {"acme": hashlib.sha256(API_KEY.encode()).hexdigest()}
+    return g.gateway(
+        g.route("/open"),
+        g.route("/api", authenticate=("platform",)),
+        g.route("/either", authenticate=("platform", "partners")),
+        g.route("/lost", authenticate=("dead",)),
+        listeners=(g.listener(port),),
+        upstreams=(g.upstream(port=backend),),
+        identity_providers=(
+            g.jwt_provider(jwks_uri=keys_at),
+            g.jwt_provider("dead", jwks_uri="http://127.0.0.1:1/jwks"),
+            g.api_key_provider(keys=partners),
+        ),
+    )
+
+
+def policy_in(snapshot: Snapshot) -> AuthPolicy:
+    """What ext_authz would be sent."""
+    (resource,) = snapshot.of_type(AuthPolicy.TYPE_URL).values()
+    return AuthPolicy.decode(Any.FromString(resource.body).value)
+
+
+@dataclass
+class Front:
+    """A gateway whose authentication is real."""
+
+    client: httpx.Client
+    idp: IdentityProvider
+    authz: ExtAuthzProcess
+
+
+@pytest.fixture(scope="module")
+def front() -> Iterator[Front]:
+    """One of everything for all tests here."""
+    port = free_port()
+    with short_folder() as folder, running_echo() as echo, identity_provider() as idp:
+        idp.publish(jwks(KEY.jwk()))
+        snapshot = translate(make(port, echo.port, idp.url))
+        settings = envoy_settings(folder)
+        with (
+            ext_authz_process(folder, policy_in(snapshot)) as authz,
+            running_envoy(static_bootstrap(snapshot, settings), settings, folder=folder),
+            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
+        ):
+            yield Front(client, idp, authz)
+
+
+def bearer(key: SigningKey = KEY, **changes: object) -> dict[str, str]:
+    """The header with a token that lives long."""
+    return {"authorization": f"Bearer {key.token(claims(**({'exp': 4_000_000_000, 'iat': 1_700_000_000} | changes)))}"}
+
+
+def test_a_token_becomes_an_identity_header(front: Front) -> None:
+    """Whatever the client claimed to be."""
+    received = front.client.get("/api", headers=bearer() | {"x-user-id": "mallory", "x-partner": "mallory"})
+    assert received.status_code == 200
+    assert received.json()["headers"]["x-user-id"] == "alice"
+    assert "mallory" not in received.text
+
+
+def test_an_api_key_becomes_an_identity_header(front: Front) -> None:
+    """The backend learns the key's id and never the key."""
+    received = front.client.get("/either", headers={"x-api-key": API_KEY, "x-user-id": "mallory"})
+    assert received.status_code == 200
+    assert received.json()["headers"]["x-partner"] == "acme"
+    assert API_KEY not in received.text
+    assert "mallory" not in received.text
+
+
+def test_a_claim_cannot_split_a_header(front: Front) -> None:
+    """Line breaks in a claim arrive encoded."""
+    received = front.client.get("/api", headers=bearer(sub="a\r\nx-admin: yes\u00e9"))
+    assert received.json()["headers"]["x-user-id"] == "a%0D%0Ax-admin: yes%C3%A9"
+    assert "x-admin" not in received.json()["headers"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "code", "challenges"),
+    [
+        ("/api", {}, 401, "missing_credentials", ['Bearer realm="gateway"']),
+        ("/either", {}, 401, "missing_credentials", ['Bearer realm="gateway"', 'ApiKey realm="gateway"']),
+        (
+            "/api",
+            bearer(exp=1_000_000_000),
+            401,
+            "invalid_token",
+            ['Bearer realm="gateway", error="invalid_token", error_description="the token has expired"'],
+        ),
+        (
+            "/lost",
+            bearer(),
+            503,
+            "authentication_unavailable",
+            [],
+        ),  # Envoy writes it: the route's failure policy decided
+        ("/either", {"x-api-key": "wrong"}, 401, "invalid_api_key", ['ApiKey realm="gateway"']),
+    ],
+    ids=["nothing", "nothing, two ways", "expired", "no keys", "wrong key"],
+)
+def test_no_is_said_in_a_standard_form(
+    front: Front, path: str, headers: dict[str, str], status: int, code: str, challenges: list[str]
+) -> None:
+    """Status, problem document, media type and challenges as the client sees them."""
+    answer = front.client.get(path, headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["type"] == f"urn:gateway:problem:{code}"
+    assert answer.headers.get_list("www-authenticate") == challenges
+
+
+def test_two_authorization_headers_are_refused(front: Front) -> None:
+    """Envoy joins them; nobody guesses which was meant."""
+    token = bearer()["authorization"]
+    answer = front.client.get("/api", headers=[("authorization", token), ("authorization", token)])
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "urn:gateway:problem:invalid_request"
+
+
+def test_a_dead_service_is_a_503_and_comes_back(front: Front) -> None:
+    """Neither 401 nor 403, and open routes go on. Last, since it replaces the process."""
+    front.authz.kill()
+    assert front.client.get("/api", headers=bearer()).status_code == 503
+    assert front.client.get("/open").status_code == 200
+    policy = AuthPolicy.decode(_kept_policy(front))
+    with ext_authz_process(front.authz.folder, policy):
+        wait_for(
+            lambda: True if front.client.get("/api", headers=bearer()).status_code == 200 else None,
+            seconds=10,
+            what="200 again",
+        )
+
+
+def _kept_policy(front: Front) -> bytes:
+    from servicekit.xds.last_good import LastGood
+
+    kept = LastGood(front.authz.folder / "state", AuthPolicy.__name__).load()
+    assert kept is not None
+    return kept.body
