@@ -43,8 +43,8 @@ class OverLimitCache:
     def remember(self, takes: Sequence[Take], levels: Sequence[Level], asked_at: float) -> None:
         """Keep what a refusal by the store says of each bucket that refused."""
         for take, level in zip(takes, levels, strict=True):
-            # with tokens left, or for several at once, a later request may fit although this one did not
-            if not level.fits and level.remaining == 0 and take.hits == 1:
+            # a request for several may be refused with tokens left, of which a later one may get some
+            if not level.fits and take.hits == 1:
                 self._put(take.key, _Empty(asked_at + level.reset_us / MICROSECONDS, take.shape))
 
     def clear(self) -> None:

@@ -64,6 +64,7 @@ class RedisStore:
         deadline: seconds from a request's arrival to its answer or a :class:`StoreError`.
         connections: how many calls may be under way at a time. One is best for a Redis nearby, since what arrives
             during a call goes together in the next.
+        max_takes: buckets in one call.
 
     Raises:
         ValueError: the URL is none.
@@ -76,6 +77,7 @@ class RedisStore:
         metrics: Metrics,
         deadline: float = 0.008,
         connections: int = 1,
+        max_takes: int = script.MAX_TAKES,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         pool: Any = ConnectionPool.from_url(
@@ -90,7 +92,7 @@ class RedisStore:
         self._deadline = deadline
         self._connections = connections
         self._jitter = jitter
-        self._batcher = Batcher(deadline=deadline, max_takes=script.MAX_TAKES)
+        self._batcher = Batcher(deadline=deadline, max_takes=max_takes)
         self._up = 0
         self._reported_away: bool | None = None
 
@@ -107,7 +109,12 @@ class RedisStore:
         """
         if not self._up:
             raise StoreError("connection", "no connection is up")
-        return await self._batcher.put(takes)
+        try:
+            answer = self._batcher.put(takes)
+        except StoreError as error:
+            self._metrics.store_failed(error.reason)
+            raise
+        return await answer
 
     async def run(self) -> None:
         """Keep the connections up until cancelled."""

@@ -27,8 +27,7 @@ def pack(requests: Sequence[Sequence[Take]]) -> list[bytes | int]:
             if index is None:
                 index = indexes[key] = len(indexes) + 1
                 shapes += shape
-            # more than the burst never fits; the bound keeps the script's numbers exact
-            asked += (index, min(hits, shape.burst + 1))
+            asked += (index, hits)
     return [len(indexes), *indexes, struct.pack(f"<{len(shapes)}d", *shapes), struct.pack(f"<{len(asked)}d", *asked)]
 
 

@@ -74,10 +74,11 @@ async def test_nobody_waits_beyond_the_deadline() -> None:
 
 
 async def test_a_chunk_whose_deadline_passed_is_not_handed_out() -> None:
-    """A worker gets the next one that somebody still waits for."""
+    """A worker gets the next one that somebody still waits for, and which has a deadline of its own."""
     batcher = Batcher(deadline=0.005, max_takes=100)
-    with pytest.raises(StoreError):
-        await batcher.put(takes())
+    for _ in range(2):
+        with pytest.raises(StoreError, match="timeout"):
+            await asyncio.wait_for(batcher.put(takes()), 1)
     late = batcher.put(takes())
     chunk = await batcher.next()
     assert not chunk.done
@@ -95,6 +96,18 @@ async def test_an_answer_that_came_while_this_process_slept_still_counts() -> No
     await asyncio.sleep(0)
     chunk.resolve(answers(chunk))
     assert (await waiting)[0].fits
+
+
+async def test_an_answer_that_comes_after_the_deadline_is_dropped() -> None:
+    """Everybody has been told already."""
+    batcher = Batcher(deadline=0.005, max_takes=100)
+    waiting = batcher.put(takes())
+    chunk = await batcher.next()
+    late = answers(chunk)
+    with pytest.raises(StoreError):
+        await waiting
+    chunk.resolve(late)
+    assert chunk.done
 
 
 async def test_a_caller_that_went_away_does_no_harm() -> None:
