@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
+
+from controlplane.xds.fields import field_head, string_field
 
 _VERSION_DIGITS = 16
 
@@ -23,6 +25,29 @@ class Resource:
     """The serialized ``google.protobuf.Any``."""
     version: str
     """Hash of :attr:`body`."""
+    delta_head: bytes = field(init=False, repr=False, compare=False)
+    """What stands before :attr:`body` in a serialized ``DeltaDiscoveryResponse``: the field, name and version."""
+    sotw_head: bytes = field(init=False, repr=False, compare=False)
+    """What stands before :attr:`body` in a serialized ``DiscoveryResponse``."""
+
+    def __post_init__(self) -> None:
+        any_head = field_head(2, len(self.body))
+        inner = string_field(3, self.name) + string_field(1, self.version) + any_head
+        object.__setattr__(self, "sotw_head", any_head)
+        object.__setattr__(self, "delta_head", field_head(2, len(inner) + len(self.body)) + inner)
+
+
+@dataclass(frozen=True, slots=True)
+class ResourceSet:
+    """All resources of one type at one moment. Equal versions mean equal content."""
+
+    version: str
+    resources: Mapping[str, Resource]
+
+    def version_of(self, name: str) -> str | None:
+        """The version of one resource; ``None`` when there is none of that name."""
+        resource = self.resources.get(name)
+        return None if resource is None else resource.version
 
 
 def encode_message(name: str, message: Message) -> Resource:
@@ -71,11 +96,40 @@ class Snapshot:
         """The version of one type; that of the empty set when there is none."""
         return self.versions.get(type_url, _EMPTY_VERSION)
 
+    def set_of(self, type_url: str) -> ResourceSet:
+        """Version and resources of one type."""
+        return ResourceSet(self.version(type_url), self.of_type(type_url))
+
+    def with_resource(self, resource: Resource) -> Snapshot:
+        """This snapshot with one resource added, or put in the place of the one of its name."""
+        return self._with_type(resource.type_url, {**self.of_type(resource.type_url), resource.name: resource})
+
+    def without_resource(self, type_url: str, name: str) -> Snapshot:
+        """This snapshot without one resource; this snapshot itself when it has none of that name."""
+        names = self.of_type(type_url)
+        if name not in names:
+            return self
+        return self._with_type(type_url, {kept: resource for kept, resource in names.items() if kept != name})
+
+    def _with_type(self, type_url: str, names: Mapping[str, Resource]) -> Snapshot:
+        resources = {url: held for url, held in self.resources.items() if url != type_url}
+        versions = {url: held for url, held in self.versions.items() if url != type_url}
+        if names:
+            one = resource_set(names.values())
+            resources[type_url], versions[type_url] = one.resources, one.version
+        return Snapshot(MappingProxyType(resources), MappingProxyType(versions))
+
     def replacing(self, other: Snapshot, type_urls: Iterable[str]) -> Snapshot:
         """This snapshot with ``type_urls`` taken from ``other``: a step of a rollout in phases."""
         taken = set(type_urls)
         kept = [r for url, names in self.resources.items() if url not in taken for r in names.values()]
         return Snapshot.of([*kept, *(r for url in taken for r in other.of_type(url).values())])
+
+
+def resource_set(resources: Iterable[Resource]) -> ResourceSet:
+    """Resources of one type and distinct names, sorted by name, and their common version."""
+    ordered = {resource.name: resource for resource in sorted(resources, key=lambda r: r.name)}
+    return ResourceSet(_set_version(ordered.values()), MappingProxyType(ordered))
 
 
 def _set_version(resources: Iterable[Resource]) -> str:
@@ -90,3 +144,5 @@ _NONE: Mapping[str, Resource] = MappingProxyType({})
 _EMPTY_VERSION = _set_version(())
 EMPTY = Snapshot.of(())
 """A group that should have nothing."""
+EMPTY_SET = ResourceSet(_EMPTY_VERSION, _NONE)
+"""A type of which there is nothing."""

@@ -15,3 +15,28 @@ VIRTUAL_HOST: Final = _ENVOY + "config.route.v3.VirtualHost"
 SCOPED_ROUTE_CONFIGURATION: Final = _ENVOY + "config.route.v3.ScopedRouteConfiguration"
 EXTENSION_CONFIG: Final = _ENVOY + "config.core.v3.TypedExtensionConfig"
 RUNTIME: Final = _ENVOY + "service.runtime.v3.Runtime"
+
+KNOWN: Final = frozenset(
+    {
+        LISTENER,
+        ROUTE_CONFIGURATION,
+        CLUSTER,
+        CLUSTER_LOAD_ASSIGNMENT,
+        SECRET,
+        VIRTUAL_HOST,
+        SCOPED_ROUTE_CONFIGURATION,
+        EXTENSION_CONFIG,
+        RUNTIME,
+    }
+)
+"""Types of which a snapshot always says something, if only that there is nothing."""
+
+FULL_STATE: Final = frozenset({LISTENER, CLUSTER})
+"""In state-of-the-world, a response of these types is everything there is; absence is deletion."""
+
+DELTA_ONLY: Final = frozenset({VIRTUAL_HOST})
+"""Types that state-of-the-world does not carry."""
+
+KEPT_UNTIL_UNSUBSCRIBED: Final = frozenset({EXTENSION_CONFIG})
+"""Types whose removal is not told: requests through a filter whose configuration was taken away would fail
+(envoyproxy/envoy#32823). The listener that names it changes first; then the client unsubscribes by itself."""

@@ -1,0 +1,44 @@
+"""What differs between two versions of one type: found once, shared by every stream that makes the same step."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from controlplane.xds.snapshot import ResourceSet
+
+_REMEMBERED = 64
+"""Streams lag behind by different amounts, but seldom by more different ones than this."""
+
+
+class Differ:
+    """Compares resource sets and remembers the newest comparisons.
+
+    A change that a thousand streams receive is looked for once: the cost of a change is that of what changed.
+    """
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
+
+    def between(self, old: ResourceSet, new: ResourceSet) -> tuple[str, ...]:
+        """Names that were added or changed, in the order of ``new``, then names that are gone."""
+        if old.version == new.version:
+            return ()
+        key = (old.version, new.version)
+        names = self._known.get(key)
+        if names is None:
+            names = self._known[key] = _compare(old, new)
+            if len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(key)
+        return names
+
+
+def _compare(old: ResourceSet, new: ResourceSet) -> tuple[str, ...]:
+    before = old.resources
+    fresh = [name for name, resource in new.resources.items() if _differs(before.get(name), resource.version)]
+    return (*fresh, *(name for name in before if name not in new.resources))
+
+
+def _differs(held: object, version: str) -> bool:
+    return getattr(held, "version", None) != version

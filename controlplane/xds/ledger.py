@@ -1,0 +1,123 @@
+"""Who is connected, and what each has asked for, been sent, acknowledged and refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from controlplane.xds.messages import Node
+from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.stream import StreamState
+from controlplane.xds.subscription import Subscription
+
+REMEMBERED = 1000
+"""Streams that have ended which are still shown."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Client:
+    """One stream of one client."""
+
+    node: Node
+    group: str
+    peer: str
+    connected_at: float
+    """Seconds since the epoch, as all times here."""
+    state: StreamState
+    disconnected_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a wait for ACKs ended."""
+
+    waiting: tuple[str, ...] = ()
+    """Ids of the nodes that have not answered yet."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Ids of the nodes that refuse, and their words."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every connected client has ACKed."""
+        return not self.waiting and not self.refused
+
+
+class Ledger:
+    """The book of all streams of one server.
+
+    Args:
+        clock: seconds since the epoch.
+    """
+
+    def __init__(self, *, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._connected: dict[int, Client] = {}
+        self._ended: deque[Client] = deque(maxlen=REMEMBERED)
+        self._changed = asyncio.Event()
+
+    def connected(self, client: Client) -> None:
+        """A stream has said who it is."""
+        self._connected[id(client)] = client
+        self.touched()
+
+    def disconnected(self, client: Client) -> None:
+        """A stream has ended."""
+        if self._connected.pop(id(client), None) is not None:
+            client.disconnected_at = self._clock()
+            self._ended.append(client)
+        self.touched()
+
+    def touched(self) -> None:
+        """Something was sent or answered: whoever waits looks again."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def clients(self) -> list[Client]:
+        """Those connected now."""
+        return list(self._connected.values())
+
+    def ended(self) -> list[Client]:
+        """The last ones that have gone, oldest first."""
+        return list(self._ended)
+
+    async def wait_acked(
+        self, group: str, snapshot: Snapshot, type_urls: tuple[str, ...], seconds: float, /
+    ) -> Outcome:
+        """Wait until each connected client of ``group`` has answered for the types that it takes, or for ``seconds``.
+
+        A client has answered when it holds the version of ``snapshot`` for its types, or refuses it.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+        while True:
+            changed = self._changed
+            outcome = self._outcome(group, snapshot, type_urls)
+            if not outcome.waiting:
+                return outcome
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await changed.wait()
+            except TimeoutError:
+                return self._outcome(group, snapshot, type_urls)
+
+    def _outcome(self, group: str, snapshot: Snapshot, type_urls: tuple[str, ...]) -> Outcome:
+        waiting: list[str] = []
+        refused: dict[str, str] = {}
+        for client, subscription in self._takers(group, type_urls):
+            if subscription.refused:
+                refused[client.node.id] = subscription.progress.error
+            elif not _has(subscription, snapshot):
+                waiting.append(client.node.id)
+        return Outcome(waiting=tuple(waiting), refused=refused)
+
+    def _takers(self, group: str, type_urls: tuple[str, ...]) -> Iterator[tuple[Client, Subscription]]:
+        for client in self._connected.values():
+            if client.group == group:
+                subscriptions = client.state.subscriptions
+                yield from ((client, subscriptions[url]) for url in type_urls if url in subscriptions)
+
+
+def _has(subscription: Subscription, snapshot: Snapshot) -> bool:
+    target = subscription.target
+    return target is not None and target.version == snapshot.version(subscription.type_url) and subscription.synced

@@ -1,0 +1,125 @@
+"""The state-of-the-world variant: one type on one stream.
+
+Listeners and clusters are told whole each time: what is not in the response does not exist. Of all other types a
+response holds only what is new to the client, and nothing can be said of a resource that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from controlplane.xds import types
+from controlplane.xds.changes import Differ
+from controlplane.xds.knowledge import ABSENT
+from controlplane.xds.messages import Response, SotwRequest
+from controlplane.xds.snapshot import Resource, ResourceSet, resource_set
+from controlplane.xds.subscription import Answer, Outstanding, Pending, Subscription, fit
+
+
+class SotwSubscription(Subscription):
+    """Takes ``DiscoveryRequest``, gives ``DiscoveryResponse``."""
+
+    def __init__(self, *, type_url: str, differ: Differ, new_nonce: Callable[[], str]) -> None:
+        super().__init__(type_url=type_url, differ=differ, new_nonce=new_nonce)
+        self._whole = type_url in types.FULL_STATE
+        self._started = False
+        self._claim = ""
+        """The version that a reconnecting client says it holds, until there is something to compare it with."""
+        self._last_content: Mapping[str, Resource] = {}
+        self._whole_refused = False
+
+    @property
+    def refused(self) -> bool:
+        """Whether what the client refused last is still the newest there is."""
+        return self._whole_refused or super().refused
+
+    def take(self, request: SotwRequest, now: float) -> Answer | None:
+        """Follow one request; return what it said to the outstanding response, if it answered that one.
+
+        A request with any other nonce says nothing about a response, but its names are the newest all the same.
+        """
+        answer = self._take_answer(request.nonce, request.error, now)
+        change = self.interest.replace(request.names)
+        self._take_change(change, answer_dropped=False)
+        if not self._started:
+            self._started = True
+            self._claim = request.version
+            self._claimed = bool(request.version)
+        if change.wildcard_started and self._whole:
+            self._greet = True
+        self._compare_claim()
+        return answer
+
+    def aim(self, target: ResourceSet | None) -> None:
+        """From now on the client should have what ``target`` holds of its names; ``None`` is not known yet."""
+        super().aim(target)
+        self._compare_claim()
+
+    def _compare_claim(self) -> None:
+        """Believe a reconnecting client that it has everything, where that is safe.
+
+        The version says what the client had, not what it asks for now, so only the wildcard of a whole type can be
+        believed.
+        """
+        if self.target is None or not self._claim:
+            return
+        alone = self.interest.wildcard and not self.interest.names
+        if self._whole and alone and self._claim == self.target.version:
+            self.knowledge.settle(self.target)
+            self.progress.acked_version = self._claim
+            self._found = None
+            self._greet = False
+        self._claim = ""
+
+    def _refuse(self, outstanding: Outstanding) -> None:
+        if self._whole:
+            self._whole_refused = not (self.pending.upserts or self.pending.missing)
+        else:
+            super()._refuse(outstanding)
+
+    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:
+        if not self._whole:
+            return self._compose_part(target, pending)
+        gone = removals and pending.gone and not self._whole_refused
+        if pending.upserts or pending.missing or gone or self._greet:
+            return self._compose_whole(target, pending, removals=removals)
+        return None
+
+    def _compose_whole(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response:
+        kept = {} if removals else {n: self._last_content[n] for n in pending.gone if n in self._last_content}
+        content, version = self._wanted(target), target.version
+        if kept:
+            union = resource_set([*content.values(), *kept.values()])
+            content, version = union.resources, union.version
+        response = self._emit(
+            version=version, content=tuple(content.values()), told={}, news=pending.upserts, delta=False
+        )
+        if kept:
+            told = {resource.name: resource.version for resource in pending.upserts}
+            self.knowledge.learn(told | dict.fromkeys(pending.missing, ABSENT))
+            pending.took(upserts=len(pending.upserts), removed=len(pending.missing))
+        else:
+            self.knowledge.settle(target)
+            self._found = None
+        self._last_content = content
+        self._whole_refused = False
+        return response
+
+    def _wanted(self, target: ResourceSet) -> Mapping[str, Resource]:
+        if self.interest.wildcard:
+            return target.resources
+        return {name: target.resources[name] for name in sorted(self.interest.names) if name in target.resources}
+
+    def _compose_part(self, target: ResourceSet, pending: Pending) -> Response | None:
+        untold = (*pending.missing, *pending.gone)
+        if untold:
+            self.knowledge.learn(dict.fromkeys(untold, ABSENT))
+            pending.took(upserts=0, removed=len(untold))
+        resources = fit(pending.upserts)
+        if not resources:
+            return None
+        told = {resource.name: resource.version for resource in resources}
+        response = self._emit(version=target.version, content=resources, told=told, news=resources, delta=False)
+        self.knowledge.learn(told)
+        pending.took(upserts=len(resources), removed=0)
+        return response

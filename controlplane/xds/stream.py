@@ -1,0 +1,134 @@
+"""One stream: the subscriptions of one client by type, what they should have, and whose turn it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from controlplane.xds import types
+from controlplane.xds.changes import Differ
+from controlplane.xds.delta import DeltaSubscription
+from controlplane.xds.errors import ProtocolError
+from controlplane.xds.messages import DeltaRequest, Response, SotwRequest
+from controlplane.xds.order import SEQUENCE, Order
+from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.sotw import SotwSubscription
+from controlplane.xds.subscription import Answer, Subscription
+from controlplane.xds.warming import WarmingReader
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all streams of a server look up together."""
+
+    differ: Differ = field(default_factory=Differ)
+    warming: WarmingReader = field(default_factory=WarmingReader)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one client may ask for."""
+
+    types: int = 64
+    names: int = 200_000
+    """Of one type."""
+    name_length: int = 4096
+    """Characters."""
+
+
+class StreamState:
+    """Everything that the server remembers of one stream. Pure; ``now`` is seconds of the caller's clock."""
+
+    def __init__(self, *, nonce_prefix: str, shared: Shared, limits: Limits) -> None:
+        self.subscriptions: dict[str, Subscription] = {}
+        self._shared = shared
+        self._limits = limits
+        self._snapshot: Snapshot | None = None
+        self._nonces = self._count(nonce_prefix)
+        self._order = Order(self.subscriptions, shared.warming)
+
+    def take(self, request: SotwRequest | DeltaRequest, now: float) -> Answer | None:
+        """Follow one request; return what it said to an outstanding response, if it answered one.
+
+        Raises:
+            ProtocolError: the client asks for more than it may, or for one type in both variants.
+        """
+        subscription = self.subscriptions.get(request.type_url) or self._subscribe(request)
+        if isinstance(request, SotwRequest) and isinstance(subscription, SotwSubscription):
+            self._check(request.names, held=0)
+            answer = subscription.take(request, now)
+        elif isinstance(request, DeltaRequest) and isinstance(subscription, DeltaSubscription):
+            self._check(request.subscribe, held=len(subscription.interest.names))
+            self._check(request.initial_versions, held=0)
+            answer = subscription.take(request, now)
+        else:
+            raise ProtocolError(f"both variants of {request.type_url} on one stream")
+        if subscription.target is None:
+            self._aim(subscription)
+        if answer is not None:
+            self._order.answered(request.type_url, answer, now)
+        return answer
+
+    def aim(self, snapshot: Snapshot | None) -> None:
+        """From now on the client should have ``snapshot``; with ``None`` it keeps what it has."""
+        if snapshot is self._snapshot:
+            return
+        self._snapshot = snapshot
+        self._order.new_snapshot()
+        for subscription in self.subscriptions.values():
+            self._aim(subscription)
+
+    def next_response(self, now: float) -> Response | None:
+        """The next response to send, if there is one now."""
+        self._order.wake_at = None
+        for type_url in self._turns():
+            subscription = self.subscriptions[type_url]
+            if not subscription.settle() and self._order.may_send(type_url, now):
+                removals = self._order.may_remove(type_url, now)
+                response = subscription.next_response(removals=removals, now=now)
+                if response is not None:
+                    return response
+        return None
+
+    @property
+    def wake_at(self) -> float | None:
+        """When to ask for the next response although nothing has happened since the last time."""
+        return self._order.wake_at
+
+    def _turns(self) -> list[str]:
+        ordered = [type_url for type_url in SEQUENCE if type_url in self.subscriptions]
+        return [*ordered, *(type_url for type_url in self.subscriptions if type_url not in SEQUENCE)]
+
+    def _subscribe(self, request: SotwRequest | DeltaRequest) -> Subscription:
+        if len(self.subscriptions) >= self._limits.types:
+            raise ProtocolError(f"more than {self._limits.types} types on one stream")
+        kind = SotwSubscription if isinstance(request, SotwRequest) else DeltaSubscription
+        created = kind(type_url=request.type_url, differ=self._shared.differ, new_nonce=lambda: next(self._nonces))
+        self.subscriptions[request.type_url] = created
+        return created
+
+    def _aim(self, subscription: Subscription) -> None:
+        type_url = subscription.type_url
+        if self._snapshot is None:
+            subscription.aim(None)
+            return
+        if isinstance(subscription, SotwSubscription) and type_url in types.DELTA_ONLY:
+            return
+        # Of a type that nobody has heard of there is nothing to say, not even that it is empty.
+        heard_of = type_url in types.KNOWN or type_url in self._snapshot.resources
+        if heard_of or subscription.target is not None or not subscription.fresh:
+            subscription.aim(self._snapshot.set_of(type_url))
+
+    def _check(self, names: Iterable[str], *, held: int) -> None:
+        asked = list(names)
+        if len(asked) + held > self._limits.names:
+            raise ProtocolError(f"more than {self._limits.names} names of one type")
+        if asked and max(map(len, asked)) > self._limits.name_length:
+            raise ProtocolError(f"a name of more than {self._limits.name_length} characters")
+
+    @staticmethod
+    def _count(prefix: str) -> Iterator[str]:
+        number = 0
+        while True:
+            number += 1
+            yield f"{prefix}{number:x}"

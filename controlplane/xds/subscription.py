@@ -1,0 +1,291 @@
+"""One type on one stream, in either variant: what is pending, what is outstanding, what was acknowledged or refused.
+
+A response is made when it can be sent, from the newest there is, so nothing ever queues. At most one response of a type
+is outstanding; the client's answer to it, or a change of what it asks for, is what lets the next one go.
+Pure: requests and targets go in, responses come out. Times are seconds of the caller's clock.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from controlplane.xds.changes import Differ
+from controlplane.xds.interest import Change, Interest
+from controlplane.xds.knowledge import ABSENT, Knowledge
+from controlplane.xds.messages import Response
+from controlplane.xds.snapshot import Resource, ResourceSet
+
+MAX_RESPONSE_BYTES = 3 * 1024 * 1024
+"""Larger responses are split where the protocol allows it: gRPC clients take 4 MiB unless told otherwise."""
+
+LONGEST_ERROR = 4096
+"""Characters of a client's words that are kept."""
+
+
+@dataclass(slots=True)
+class Pending:
+    """What a client should be told and has not been."""
+
+    upserts: list[Resource] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    """Names that it asked for and that do not exist."""
+    gone: list[str] = field(default_factory=list)
+    """Names that it holds and that do not exist any more."""
+    held_before: set[str] = field(default_factory=set)
+    """Of the upserts, those of which the client holds another version already, or may."""
+
+    def __bool__(self) -> bool:
+        return bool(self.upserts or self.missing or self.gone)
+
+    def took(self, *, upserts: int, removed: int) -> None:
+        """Strike out the first ``upserts``, and the first ``removed`` names of those missing and then of those gone."""
+        self.upserts = self.upserts[upserts:]
+        self.gone = self.gone[max(0, removed - len(self.missing)) :]
+        self.missing = self.missing[removed:]
+
+
+@dataclass(frozen=True, slots=True)
+class Outstanding:
+    """A response that the client has not answered yet."""
+
+    nonce: str
+    version: str
+    told: dict[str, str]
+    """Names to the versions that the response tells, or to :data:`~controlplane.xds.knowledge.ABSENT`."""
+    added: tuple[Resource, ...]
+    """Resources in it that the client did not hold."""
+    changed: tuple[Resource, ...]
+    """Resources in it of which the client held another version, or may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the client said to a response."""
+
+    outstanding: Outstanding
+    accepted: bool
+
+
+@dataclass(slots=True)
+class Progress:
+    """What has happened so far, for people and for the rollout."""
+
+    sent_version: str = ""
+    sent_at: float | None = None
+    acked_version: str = ""
+    """Version of the type that the client has acknowledged whole."""
+    acked_at: float | None = None
+    error: str = ""
+    """The client's words when it last refused something."""
+    refused_version: str = ""
+    refused_at: float | None = None
+    responses: int = 0
+    resources: int = 0
+    """Resources sent, counted each time."""
+
+
+class Subscription(ABC):
+    """What both variants have in common."""
+
+    def __init__(self, *, type_url: str, differ: Differ, new_nonce: Callable[[], str]) -> None:
+        self.type_url = type_url
+        self.interest = Interest()
+        self.knowledge = Knowledge(differ)
+        self.target: ResourceSet | None = None
+        self.outstanding: Outstanding | None = None
+        self.progress = Progress()
+        self._new_nonce = new_nonce
+        self._found: Pending | None = None
+        self._greet = False
+        """Whether the client waits for a first response, even one with nothing in it."""
+        self._claimed = False
+        """Whether the client said in its first request that it holds something."""
+
+    def aim(self, target: ResourceSet | None) -> None:
+        """From now on the client should have what ``target`` holds of its names; ``None`` is not known yet."""
+        if target is not None and self.target is not None and target.version == self.target.version:
+            return
+        self.target = target
+        self._found = None
+        if target is not None:
+            self.knowledge.release(target)
+
+    def resend(self, name: str) -> None:
+        """Send one resource again although it has not changed, unless the client refused it or does not want it."""
+        if self.interest.covers(name) and not self.knowledge.is_held(name):
+            self.knowledge.await_answer((name,))
+            self._found = None
+
+    def next_response(self, *, removals: bool, now: float) -> Response | None:
+        """What to send now, if anything; it is outstanding from here on.
+
+        Args:
+            removals: whether resources may be taken away that the client holds.
+            now: seconds.
+        """
+        if self.target is None or self.outstanding is not None:
+            return None
+        response = self._compose(self.target, self.pending, removals=removals)
+        if response is None:
+            return None
+        self._greet = False
+        progress = self.progress
+        progress.sent_version, progress.sent_at = response.version, now
+        progress.responses += 1
+        progress.resources += len(response.resources)
+        return response
+
+    def settle(self) -> bool:
+        """Whether there is nothing to send, whatever the gates say. A client that has all is remembered cheaply."""
+        if self.target is None or self.outstanding is not None:
+            return True
+        if self.wants_to_send(removals=True):
+            return False
+        self.knowledge.settle(self.target)
+        return True
+
+    def wants_to_send(self, *, removals: bool) -> bool:
+        """Whether something is pending, whatever is outstanding."""
+        if self.target is None:
+            return False
+        pending = self.pending
+        return bool(pending.upserts or pending.missing or (removals and pending.gone) or self._greet)
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing was ever sent and the client did not claim to hold anything."""
+        return self.progress.responses == 0 and not self._claimed
+
+    @property
+    def refused(self) -> bool:
+        """Whether what the client refused last is still the newest there is."""
+        return self.knowledge.holds
+
+    @property
+    def synced(self) -> bool:
+        """Whether the client has acknowledged everything that it should have."""
+        settled = self.target is not None and self.outstanding is None and not self.refused
+        return settled and not self.wants_to_send(removals=True)
+
+    def has(self, name: str) -> bool:
+        """Whether the client asked for this resource, was sent its newest version, and has answered that."""
+        if self.target is None or not self.interest.covers(name):
+            return False
+        in_flight = self.outstanding is not None and name in self.outstanding.told
+        return not in_flight and self.knowledge.told(name) == (self.target.version_of(name) or ABSENT)
+
+    @property
+    def pending(self) -> Pending:
+        """What the client should be told now."""
+        if self._found is None:
+            self._found = Pending() if self.target is None else self._look(self.target)
+        return self._found
+
+    def _look(self, target: ResourceSet) -> Pending:
+        found = Pending()
+        for name in self.knowledge.differing(target, self.interest):
+            told = self.knowledge.told(name)
+            resource = target.resources.get(name)
+            if resource is not None:
+                found.upserts.append(resource)
+                if told:
+                    found.held_before.add(name)
+            elif told is None:
+                found.missing.append(name)
+            else:
+                found.gone.append(name)
+        return found
+
+    @abstractmethod
+    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:
+        """Make the next response out of what is pending, and remember what it tells."""
+
+    def _emit(
+        self,
+        *,
+        version: str,
+        content: Sequence[Resource],
+        told: dict[str, str],
+        news: Sequence[Resource],
+        removed: Sequence[str] = (),
+        delta: bool,
+    ) -> Response:
+        """Make a response of ``content``, of which ``news`` is what the client was not told before."""
+        held_before = self.pending.held_before
+        self.outstanding = Outstanding(
+            nonce=self._new_nonce(),
+            version=version,
+            told=told,
+            added=tuple(resource for resource in news if resource.name not in held_before),
+            changed=tuple(resource for resource in news if resource.name in held_before),
+        )
+        return Response(
+            type_url=self.type_url,
+            version=version,
+            nonce=self.outstanding.nonce,
+            resources=tuple(content),
+            removed=tuple(removed),
+            delta=delta,
+        )
+
+    def _take_answer(self, nonce: str, error: str | None, now: float) -> Answer | None:
+        """An ACK or NACK, when ``nonce`` is that of the outstanding response; any other nonce answers nothing."""
+        outstanding = self.outstanding
+        if outstanding is None or nonce != outstanding.nonce:
+            return None
+        self.outstanding = None
+        if error is not None:
+            progress = self.progress
+            progress.error, progress.refused_version, progress.refused_at = (
+                error[:LONGEST_ERROR],
+                outstanding.version,
+                now,
+            )
+            self._refuse(outstanding)
+        elif self.synced and self.target is not None:
+            self.progress.acked_version, self.progress.acked_at = self.target.version, now
+        return Answer(outstanding, accepted=error is None)
+
+    def _refuse(self, outstanding: Outstanding) -> None:
+        """See to it that what was refused is not sent again as it is."""
+        self.knowledge.hold(outstanding.told)
+        if self.target is not None:
+            self.knowledge.release(self.target)
+        self._found = None
+
+    def _take_change(self, change: Change, *, answer_dropped: bool) -> None:
+        """Follow a change of interest.
+
+        Args:
+            change: what the request did.
+            answer_dropped: whether a name dropped under a wildcard needs an answer, for the client may have lost it.
+        """
+        if change == _UNCHANGED:
+            return
+        if change.wildcard_started:
+            self.knowledge.widen(self.interest)
+        self.knowledge.await_answer(change.added)
+        if answer_dropped and self.interest.wildcard:
+            self.knowledge.await_answer(change.dropped)
+        elif not self.interest.wildcard:
+            self.knowledge.drop(change.dropped)
+        self.knowledge.prune(self.interest)
+        if self.outstanding is not None:
+            for name in (*change.added, *change.dropped):
+                self.outstanding.told.pop(name, None)
+        self._found = None
+
+
+_UNCHANGED = Change()
+
+
+def fit(resources: Sequence[Resource]) -> Sequence[Resource]:
+    """The first resources that one response holds; at least one."""
+    size = 0
+    for count, resource in enumerate(resources):
+        size += len(resource.delta_head) + len(resource.body)
+        if size > MAX_RESPONSE_BYTES and count:
+            return resources[:count]
+    return resources

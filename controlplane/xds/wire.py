@@ -1,0 +1,103 @@
+"""Discovery messages as bytes: requests parsed with the official protos, responses joined from encoded parts."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from envoy.config.core.v3.base_pb2 import ControlPlane
+from envoy.config.core.v3.base_pb2 import Node as NodeMessage
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
+from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
+
+from controlplane.xds.errors import WireError
+from controlplane.xds.fields import field_head, string_field
+from controlplane.xds.messages import DeltaRequest, Node, Response, SotwRequest
+from controlplane.xds.subscription import LONGEST_ERROR
+
+_LONGEST_NODE_TEXT = 253
+
+_M = TypeVar("_M", DiscoveryRequest, DeltaDiscoveryRequest)
+
+
+def parse_sotw(data: bytes) -> tuple[Node | None, SotwRequest]:
+    """A ``DiscoveryRequest``, and the node if it says one.
+
+    Raises:
+        WireError: the bytes are not one.
+    """
+    message = _parse(DiscoveryRequest, data)
+    return _node(message), SotwRequest(
+        type_url=message.type_url,
+        names=tuple(message.resource_names),
+        version=message.version_info,
+        nonce=message.response_nonce,
+        error=_error(message),
+    )
+
+
+def parse_delta(data: bytes) -> tuple[Node | None, DeltaRequest]:
+    """A ``DeltaDiscoveryRequest``, and the node if it says one.
+
+    Raises:
+        WireError: the bytes are not one.
+    """
+    message = _parse(DeltaDiscoveryRequest, data)
+    return _node(message), DeltaRequest(
+        type_url=message.type_url,
+        subscribe=tuple(message.resource_names_subscribe),
+        unsubscribe=tuple(message.resource_names_unsubscribe),
+        initial_versions=dict(message.initial_resource_versions),
+        nonce=message.response_nonce,
+        error=_error(message),
+    )
+
+
+def encode_control_plane(identifier: str) -> bytes:
+    """The value of ``control_plane`` in every response: which replica answered."""
+    value: bytes = ControlPlane(identifier=identifier).SerializeToString()
+    return value
+
+
+def encode(response: Response, control_plane: bytes) -> bytes:
+    """A ``DiscoveryResponse`` or ``DeltaDiscoveryResponse``. No resource is serialized, only joined."""
+    parts = [string_field(1, response.version), string_field(4, response.type_url), string_field(5, response.nonce)]
+    parts += (field_head(7 if response.delta else 6, len(control_plane)), control_plane)
+    for resource in response.resources:
+        parts += (resource.delta_head if response.delta else resource.sotw_head, resource.body)
+    for name in map(str.encode, response.removed):
+        parts += (field_head(6, len(name)), name)
+    return b"".join(parts)
+
+
+def _parse(kind: type[_M], data: bytes) -> _M:
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise WireError(f"not a {kind.__name__}: {error}") from None
+
+
+def _node(message: DiscoveryRequest | DeltaDiscoveryRequest) -> Node | None:
+    if not message.HasField("node"):
+        return None
+    node: NodeMessage = message.node
+    return Node(
+        id=node.id[:_LONGEST_NODE_TEXT],
+        cluster=node.cluster[:_LONGEST_NODE_TEXT],
+        user_agent=" ".join(filter(None, (node.user_agent_name, _agent_version(node))))[:_LONGEST_NODE_TEXT],
+    )
+
+
+def _agent_version(node: NodeMessage) -> str:
+    if node.HasField("user_agent_build_version"):
+        version = node.user_agent_build_version.version
+        return f"{version.major_number}.{version.minor_number}.{version.patch}"
+    return str(node.user_agent_version)
+
+
+def _error(message: DiscoveryRequest | DeltaDiscoveryRequest) -> str | None:
+    """The client's words; it is their presence that refuses, even when they are empty."""
+    if not message.HasField("error_detail"):
+        return None
+    detail: Status = message.error_detail
+    return detail.message[:LONGEST_ERROR] or f"no reason given (code {detail.code})"
