@@ -44,3 +44,7 @@ class ControlPlaneSettings(PeerSettings):
 
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
+
+    envoy_path: Path | None = None
+    """The Envoy binary that sees every snapshot before it goes live; without it the one of the ``embedded`` extra, if
+    that is there."""

@@ -1,0 +1,96 @@
+"""Wires the control plane; the only module of the package that constructs its parts."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import time
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+import grpc.aio
+import httpx
+from prometheus_client import CollectorRegistry
+
+from controlplane.admin.api import build_admin_app
+from controlplane.pipeline import Pipeline
+from controlplane.preflight import EnvoyPreflight
+from controlplane.rollout import Rollout
+from controlplane.settings import ControlPlaneSettings
+from controlplane.sources import EnvironmentSource, FileSource, Source
+from controlplane.xds.cache import SnapshotCache
+from controlplane.xds.ledger import Ledger
+from controlplane.xds.messages import Node
+from controlplane.xds.server import SERVER_OPTIONS, XdsServer
+from servicekit.health import Health
+from servicekit.http import HttpServer
+from servicekit.logs import configure_logging
+from servicekit.metrics import collect
+from servicekit.serving import Process, run
+from servicekit.settings import load_settings
+from servicekit.tls import add_port
+
+SERVICE = "controlplane"
+GROUP = "edge"
+"""The one node group there is as yet; every node is in it."""
+
+_POLICY_DEADLINE_SECONDS = 2.0
+_PREFLIGHT_DEADLINE_SECONDS = 10.0
+
+
+async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
+    """Construct the process; ``envoy`` is the binary that sees every snapshot first."""
+    registry = CollectorRegistry()
+    cache, ledger = SnapshotCache(), Ledger(clock=time.time)
+    pipeline = Pipeline(
+        source=_source(settings),
+        rollout=Rollout(cache=cache, ledger=ledger, group=GROUP, policy_deadline=_POLICY_DEADLINE_SECONDS),
+        preflight=EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None,
+        listen_address=settings.listen_address,
+        registry=registry,
+    )
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    XdsServer(cache=cache, ledger=ledger, group_of=_group_of, identifier=_identifier(), registry=registry).add_to(
+        server
+    )
+    add_port(server, settings.xds_bind, settings)
+    client = httpx.AsyncClient(trust_env=False)
+    health = Health(checks={"document": pipeline.complaint})
+    app = build_admin_app(
+        pipeline=pipeline,
+        ledger=ledger,
+        health=health,
+        registry=registry,
+        merge=lambda own: collect(settings.metrics_targets, own=own, client=client),
+        token=settings.admin_token.get_secret_value() if settings.admin_token else "",
+    )
+    return Process(
+        health=health,
+        http=HttpServer(app, settings.admin_bind),
+        grpc_server=server,
+        tasks={"pipeline": pipeline.run},
+        on_stopped=client.aclose,
+        drain_seconds=settings.drain_seconds,
+    )
+
+
+def _source(settings: ControlPlaneSettings) -> Source:
+    if settings.document is not None:
+        return FileSource(settings.document)
+    return EnvironmentSource(backend_url=settings.backend_url, port=settings.port)
+
+
+def _group_of(_node: Node) -> str:
+    return GROUP
+
+
+def _identifier() -> str:
+    return f"{socket.gethostname()}/{metadata.version('api-gateway')}/{secrets.token_hex(3)}"
+
+
+def main(envoy: Path | None = None) -> None:
+    """Run the process; ``envoy`` is the binary to use when the settings name none."""
+    settings = load_settings(ControlPlaneSettings)
+    configure_logging(service=SERVICE, level=settings.log_level)
+    run(partial(build, settings, settings.envoy_path or envoy))

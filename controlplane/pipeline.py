@@ -1,0 +1,145 @@
+"""From a source's documents to what is live, and the memory of what was refused."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from controlplane.config import ConfigError, GatewayConfig, Problem
+from controlplane.model import Gateway
+from controlplane.preflight import EnvoyPreflight, PreflightError, PreflightUnavailableError
+from controlplane.resolve import resolve
+from controlplane.rollout import Rollout
+from controlplane.sources import Loaded, Source
+from controlplane.translate import translate
+from controlplane.xds.snapshot import Snapshot
+
+_log = structlog.get_logger(__name__)
+
+
+class Compiled(NamedTuple):
+    """What a document means, and what nodes would get."""
+
+    gateway: Gateway
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What is live, and what was refused last."""
+
+    origin: str = ""
+    """Where the live document came from."""
+    revision: str = ""
+    """Hash of everything that the live document means; empty before the first."""
+    live_since: datetime | None = None
+    gateway: Gateway | None = None
+    refused: tuple[Problem, ...] = ()
+    """Why the newest document is not live; empty when it is."""
+    refused_at: datetime | None = None
+
+
+class Pipeline:
+    """Follows one source: each good document goes live, each bad one is named and changes nothing.
+
+    Args:
+        preflight: asks the real Envoy before anything goes live; ``None`` where there is no binary.
+        listen_address: IP address of listeners that name none.
+    """
+
+    def __init__(
+        self,
+        *,
+        source: Source,
+        rollout: Rollout,
+        preflight: EnvoyPreflight | None,
+        listen_address: str,
+        registry: CollectorRegistry,
+    ) -> None:
+        self._source = source
+        self._rollout = rollout
+        self._preflight = preflight
+        self._listen_address = listen_address
+        self.status = Status()
+        self._loads = Counter(
+            "gateway_config_loads", "Documents read, by what became of them.", ["outcome"], registry=registry
+        )
+        self._live_since = Gauge(
+            "gateway_config_live_timestamp_seconds", "When the live document went live.", registry=registry
+        )
+
+    async def run(self) -> None:
+        """Follow the source for ever."""
+        if self._preflight is None:
+            _log.warning("no Envoy binary here: snapshots go live without having been shown to one")
+        async for loaded in self._source.documents():
+            await self.take(loaded)
+
+    def complaint(self) -> str | None:
+        """Why this control plane can't serve: nothing has gone live yet."""
+        return None if self.status.live_since else "no document is live yet"
+
+    async def take(self, loaded: Loaded) -> None:
+        """Bring one document live, or remember why not."""
+        try:
+            compiled = await asyncio.to_thread(self._compile_loaded, loaded)
+        except ConfigError as error:
+            self._refuse(loaded.origin, error)
+            return
+        changed = await self._rollout.publish(compiled.snapshot)
+        self._loads.labels("applied" if changed else "unchanged").inc()
+        if changed or not self.status.live_since:
+            self._goes_live(loaded.origin, compiled)
+        else:
+            self.status = replace(self.status, refused=(), refused_at=None)
+
+    def compile(self, document: GatewayConfig) -> Compiled:
+        """What ``document`` means on this gateway, shown to Envoy. Blocks.
+
+        Raises:
+            ConfigError: its parts don't fit together, or Envoy refuses what it becomes.
+        """
+        gateway = resolve(document, listen_address=self._listen_address)
+        snapshot = translate(gateway)
+        if self._preflight is not None:
+            try:
+                self._preflight.check(snapshot)
+            except PreflightError as error:
+                raise ConfigError([_refused_by_envoy(document, error)]) from None
+            except PreflightUnavailableError as error:
+                _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
+        return Compiled(gateway, snapshot)
+
+    def _compile_loaded(self, loaded: Loaded) -> Compiled:
+        if isinstance(loaded.content, ConfigError):
+            raise loaded.content
+        return self.compile(loaded.content)
+
+    def _goes_live(self, origin: str, compiled: Compiled) -> None:
+        now = datetime.now(UTC)
+        revision = _revision(compiled.snapshot)
+        self.status = Status(origin=origin, revision=revision, live_since=now, gateway=compiled.gateway)
+        self._live_since.set(now.timestamp())
+        _log.info("document is live", origin=origin, revision=revision, routes=len(compiled.gateway.routes))
+
+    def _refuse(self, origin: str, error: ConfigError) -> None:
+        self._loads.labels("refused").inc()
+        self.status = replace(self.status, refused=error.problems, refused_at=datetime.now(UTC))
+        _log.error("document refused; what was live stays live", origin=origin, problems=str(error).splitlines())
+
+
+def _refused_by_envoy(document: GatewayConfig, error: PreflightError) -> Problem:
+    return document.places.locate(
+        Problem(path=(), code="envoy-refuses", message=f"Envoy refuses what this document becomes: {error}")
+    )
+
+
+def _revision(snapshot: Snapshot) -> str:
+    versions = "".join(f"{url}={version};" for url, version in sorted(snapshot.versions.items()))
+    return hashlib.sha256(versions.encode()).hexdigest()[:12]
