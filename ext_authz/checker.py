@@ -166,7 +166,7 @@ class Checker(Generic[R]):
         kept = _Kept(answer, state, state.current(self._clock()) if state is not None else None)
         if isinstance(decision, Allow):
             self._accepted.put(digest, kept, ends_at=min(decision.expires_at, now + CACHE_TTL))
-        elif state is not None:
+        elif isinstance(decision, Deny) and (decision.lasting or state is not None):
             self._refused.put(digest, kept, ends_at=now + REFUSED_TTL)
 
     def _answer(self, decision: Allow | Deny | Unavailable) -> Answer[R]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from ext_authz.refusals import Reason, Refused
@@ -29,6 +30,8 @@ class Deny:
     provider: str = ""
     source: KeySource | None = None
     """Whose keys refuted a signature: until those change, the same credentials get the same answer."""
+    lasting: bool = False
+    """Whether the same credentials get the same answer whatever happens."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class Unavailable:
     provider: str = ""
 
 
+@lru_cache(maxsize=1024)  # all that it is made of are names of the document and constants
 def deny_token(provider: str, refused: Refused, *, source: KeySource | None = None) -> Deny:
     """401 ``invalid_token``."""
     error = f'{BEARER_CHALLENGE}, error="invalid_token", error_description="{refused.description}"'
@@ -52,6 +56,7 @@ def deny_token(provider: str, refused: Refused, *, source: KeySource | None = No
         challenges=(error,),
         provider=provider,
         source=source,
+        lasting=refused.reason is Reason.EXPIRED,
     )
 
 
