@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 
 from controlplane.xds import types
 from controlplane.xds.snapshot import Resource
-from controlplane.xds.subscription import Answer, Subscription
+from controlplane.xds.subscription import Answer, Outstanding, Subscription
 from controlplane.xds.warming import WarmingReader
 
 SEQUENCE = (
@@ -48,6 +48,19 @@ class Order:
         """The stream has new targets."""
         self._revision += 1
 
+    def sent(self, type_url: str, outstanding: Outstanding) -> None:
+        """A response is on its way.
+
+        A changed cluster waits for its endpoints anew, and a client that has them does not ask again. Envoy holds back
+        the ACK of clusters until they are warm, so the endpoints have to follow at once and not after the ACK.
+        """
+        endpoints = self._subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
+        if type_url == types.CLUSTER and endpoints is not None:
+            for resource in outstanding.changed:
+                name = self._reader.read(resource).endpoints
+                if name is not None:
+                    endpoints.resend(name)
+
     def answered(self, type_url: str, answer: Answer, now: float) -> None:
         """The client has acknowledged or refused a response."""
         if not answer.accepted:
@@ -58,16 +71,7 @@ class Order:
             self._clusters_answered(answer, now)
 
     def _clusters_answered(self, answer: Answer, now: float) -> None:
-        """A changed cluster waits for its endpoints anew; a client that has them does not ask again.
-
-        A refused response may have been applied in part.
-        """
-        endpoints = self._subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
-        if endpoints is not None:
-            for resource in answer.outstanding.changed:
-                name = self._reader.read(resource).endpoints
-                if name is not None:
-                    endpoints.resend(name)
+        """Routes wait for new clusters. A refused response may have been applied in part."""
         if answer.outstanding.added:
             still_new = self._new_clusters if now < self._new_clusters_at + SETTLING_SECONDS else ()
             self._new_clusters = (*still_new, *answer.outstanding.added)
@@ -75,13 +79,11 @@ class Order:
 
     def may_send(self, type_url: str, now: float) -> bool:
         """Whether additions and changes of this type may go now."""
-        if type_url not in SEQUENCE or self._subscriptions[type_url].fresh:
-            return True
+        if type_url not in _USERS_OF_CLUSTERS or self._subscriptions[type_url].fresh:
+            return True  # endpoints too: a client warms clusters with them before it acknowledges the clusters
         earlier = list(self._present(SEQUENCE[: SEQUENCE.index(type_url)]))
         if any(s.outstanding is not None or s.wants_to_send(removals=False) for s in earlier):
             return False
-        if type_url not in _USERS_OF_CLUSTERS:
-            return True
         return not any(self._refused_now(s) for s in earlier) and not self._is_warming(now)
 
     def _refused_now(self, subscription: Subscription) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
@@ -74,7 +75,6 @@ class XdsServer:
         self._control_plane = encode_control_plane(identifier)
         self._limits = limits or ServerLimits()
         self._shared = Shared()
-        self._opened = 0
         self._open = 0
         self._streams = Gauge("gateway_xds_streams", "Streams that are open now.", registry=registry)
         self._responses = Counter("gateway_xds_responses", "Responses sent.", ["type"], registry=registry)
@@ -106,8 +106,8 @@ class XdsServer:
             self._streams.set(self._open)
 
     async def _stream(self, method: Method, context: grpc.aio.ServicerContext) -> None:
-        self._opened += 1
-        state = StreamState(nonce_prefix=f"{self._opened:x}.", shared=self._shared, limits=self._limits.client)
+        # Random, so that a nonce of another stream, or of a server before this one, answers nothing.
+        state = StreamState(nonce_prefix=f"{secrets.token_hex(4)}.", shared=self._shared, limits=self._limits.client)
         async with asyncio.timeout(self._limits.first_request_seconds):
             node, first = self._parse(method, await context.read())
         if first is None:

@@ -26,6 +26,8 @@ class SotwSubscription(Subscription):
         self._claim = ""
         """The version that a reconnecting client says it holds, until there is something to compare it with."""
         self._last_content: Mapping[str, Resource] = {}
+        self._sent_target = ""
+        """Version of what the last response was made from."""
         self._whole_refused = False
 
     @property
@@ -52,6 +54,8 @@ class SotwSubscription(Subscription):
 
     def aim(self, target: ResourceSet | None) -> None:
         """From now on the client should have what ``target`` holds of its names; ``None`` is not known yet."""
+        if target is not None and self.target is not None and target.version != self.target.version:
+            self._whole_refused = False  # what was refused is not the newest any more
         super().aim(target)
         self._compare_claim()
 
@@ -73,7 +77,8 @@ class SotwSubscription(Subscription):
 
     def _refuse(self, outstanding: Outstanding) -> None:
         if self._whole:
-            self._whole_refused = not (self.pending.upserts or self.pending.missing)
+            newest = self.target is not None and self.target.version == self._sent_target
+            self._whole_refused = newest and not (self.pending.upserts or self.pending.missing)
         else:
             super()._refuse(outstanding)
 
@@ -102,6 +107,7 @@ class SotwSubscription(Subscription):
             self.knowledge.settle(target)
             self._found = None
         self._last_content = content
+        self._sent_target = target.version
         self._whole_refused = False
         return response
 

@@ -86,7 +86,8 @@ class StreamState:
             if not subscription.settle() and self._order.may_send(type_url, now):
                 removals = self._order.may_remove(type_url, now)
                 response = subscription.next_response(removals=removals, now=now)
-                if response is not None:
+                if response is not None and subscription.outstanding is not None:
+                    self._order.sent(type_url, subscription.outstanding)
                     return response
         return None
 

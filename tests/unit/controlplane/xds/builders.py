@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ConfigSource
 from envoy.config.core.v3.health_check_pb2 import HealthCheck
@@ -13,6 +15,10 @@ from controlplane.xds.stream import Limits, Shared, StreamState
 
 OTHER = "type.googleapis.com/gateway.policy.v1.Something"
 """A type that the server has no idea of: told in parts, under no order."""
+
+
+_STREAMS = itertools.count(1)
+"""A nonce of another stream answers nothing."""
 
 
 def resource(type_url: str, name: str, content: str = "1") -> Resource:
@@ -45,7 +51,7 @@ def endpoints(name: str, content: str = "1") -> Resource:
 
 def stream(*, limits: Limits | None = None) -> StreamState:
     """A stream of its own."""
-    return StreamState(nonce_prefix="n", shared=Shared(), limits=limits or Limits())
+    return StreamState(nonce_prefix=f"{next(_STREAMS):x}.", shared=Shared(), limits=limits or Limits())
 
 
 def names(response: Response | None) -> list[str]:

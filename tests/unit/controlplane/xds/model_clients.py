@@ -205,9 +205,10 @@ class DeltaClient(ModelClient):
     def subscribe(self, name: str) -> None:
         """Ask for a name; what was held of it is dropped first."""
         if name == WILDCARD:
+            if not self.legacy:  # naming what was meant all along drops nothing
+                self.held = {kept: version for kept, version in self.held.items() if kept in self.names}
+                self.refused = {(refused, v) for refused, v in self.refused if refused in self.names}
             self.wildcard, self.legacy = True, False
-            self.held = {kept: version for kept, version in self.held.items() if kept in self.names}
-            self.refused = {(refused, v) for refused, v in self.refused if refused in self.names}
         else:
             self.names.add(name)
             self.held.pop(name, None)
@@ -272,7 +273,7 @@ class SotwClient(ModelClient):
         """Add a name to the list."""
         if name == WILDCARD:
             self.wildcard = True
-        else:
+        elif name not in self.names:  # a list with the name in it as before asks for nothing new
             self.names.add(name)
             self._forget_refusal(name)
         self.legacy = False
