@@ -69,7 +69,17 @@ class HttpServer(uvicorn.Server):
     def __init__(self, app: ASGIApp, address: Address) -> None:
         self.address = address
         self._socket: socket.socket | None = None
-        super().__init__(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                # Who the client is comes from its connection, never from a header that it sent.
+                proxy_headers=False,
+                server_header=False,
+            )
+        )
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -47,7 +47,7 @@ def merge_expositions(texts: Iterable[str]) -> str:
     families: dict[str, _Family] = {}
     for text in texts:
         _add_page(families, text)
-    lines = [line for family in families.values() for line in family.lines() if family.samples]
+    lines = [line for family in families.values() for line in family.lines() if family.samples or family.type]
     return "\n".join(lines) + "\n" if lines else ""
 
 

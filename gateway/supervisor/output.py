@@ -105,9 +105,13 @@ class Output:
 
 
 class Lines:
-    """The output of one child: give it :attr:`child_end` as its standard output and error."""
+    """The output of one child: give it :attr:`child_end` as its standard output and error.
 
-    def __init__(self, output: Output) -> None:
+    Args:
+        output: where the lines go; ``None`` only keeps the last ones.
+    """
+
+    def __init__(self, output: Output | None) -> None:
         self._output = output
         self._loop = asyncio.get_running_loop()
         self._fd, self.child_end = os.pipe()
@@ -152,7 +156,8 @@ class Lines:
         if end:
             whole = data[:end]
             self._tail = (self._tail + whole[-_TAIL:])[-_TAIL:]
-            self._output.write(whole)
+            if self._output is not None:
+                self._output.write(whole)
 
     def _end(self) -> None:
         self._loop.remove_reader(self._fd)

@@ -20,14 +20,17 @@ class Component:
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to the supervisor's own."""
-    probe: Probe
+    """All of its environment."""
+    probe: Probe | None
+    """``None``: it is a task, which is ready when it has ended with 0, and is not started again."""
     needs: frozenset[str] = frozenset()
     """Names of components that have to be ready before this one starts for the first time."""
     ready_within: float = 30.0
     """Seconds from its first start to ready."""
     stop_within: float = 1.0
     """Seconds from SIGTERM to its end; then it is killed."""
+    shown: bool = True
+    """Whether its lines are passed on. Its last ones are kept for an error either way."""
 
 
 def check_plan(components: Sequence[Component]) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.child import CannotStartError, Child
 from gateway.supervisor.output import Lines, Output
@@ -79,15 +79,12 @@ class Supervisor:
         Raises:
             ComponentFailedError: one of them can't be kept running; everything was stopped.
         """
-        keepers = [asyncio.create_task(self._keep(run), name=run.name) for run in self._runs.values()]
-        for run, keeper in zip(self._runs.values(), keepers, strict=True):
-            run.keeper = keeper
+        for run in self._runs.values():
+            run.keeper = asyncio.create_task(self._keep(run), name=run.name)
         ready = asyncio.create_task(self._announce(on_ready), name="all ready")
         stopped = asyncio.create_task(stop.wait(), name="stop")
         try:
-            done, _ = await asyncio.wait([stopped, *keepers], return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                task.result()
+            await self._until_one_fails(stopped)
         finally:
             ready.cancel()
             stopped.cancel()
@@ -98,6 +95,14 @@ class Supervisor:
         for run in self._runs.values():
             if run.child is not None:
                 run.child.kill_group()
+
+    async def _until_one_fails(self, stopped: asyncio.Task[bool]) -> None:
+        waiting: set[asyncio.Task[Any]] = {run.keeper for run in self._runs.values() if run.keeper is not None}
+        while waiting and not stopped.done():
+            done, _ = await asyncio.wait({stopped, *waiting}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            waiting -= done
 
     async def _announce(self, on_ready: Callable[[], None]) -> None:
         for run in self._runs.values():
@@ -110,15 +115,15 @@ class Supervisor:
             await self._runs[need].ready.wait()
         while not self._stopping:
             decision, last_words = await self._live_and_die(run)
-            if self._stopping:
+            if self._stopping or decision is None:
                 return
             if isinstance(decision, GiveUp):
                 raise ComponentFailedError("\n".join([f"{run.name} {decision.reason}", *last_words]))
             await asyncio.sleep(decision.delay)
 
-    async def _live_and_die(self, run: _Run) -> tuple[Restart | GiveUp, list[str]]:
-        """One life of one component: what follows from its death, and its last words."""
-        lines = Lines(self._output)
+    async def _live_and_die(self, run: _Run) -> tuple[Restart | GiveUp | None, list[str]]:
+        """One life of one component: what follows from its death (``None``: nothing), and its last words."""
+        lines = Lines(self._output if run.component.shown else None)
         try:
             run.child = _start(run.component, lines)
             ready_at = await self._until_ready(run, run.child)
@@ -131,6 +136,9 @@ class Supervisor:
         finally:
             lines.close()
             run.child = None
+        if run.component.probe is None and status == 0:
+            run.ready.set()
+            return None, []
         decision = run.history.died(now=time.monotonic(), status=status, ready_at=ready_at)
         if isinstance(decision, Restart) and not self._stopping:
             self._say(f"{run.name} died ({describe_status(status)}); starting it again in {decision.delay:g} s")
@@ -140,7 +148,8 @@ class Supervisor:
         """The time when it was ready; ``None`` when it ended before that, or took too long."""
         begun = time.monotonic()
         while child.status is None and time.monotonic() - begun < run.component.ready_within:
-            if await run.component.probe() and child.status is None:
+            probe = run.component.probe
+            if probe is not None and await probe() and child.status is None:
                 if run.ready.is_set():
                     self._say(f"{run.name} is back")
                 run.ready.set()
@@ -174,7 +183,7 @@ def _start(component: Component, lines: Lines) -> Child:
     try:
         return Child.start(
             component.arguments,
-            environment={**os.environ, **component.environment},
+            environment=component.environment,
             stdout=lines.child_end,
             stderr=lines.child_end,
         )

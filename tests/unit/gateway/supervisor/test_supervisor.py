@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,7 @@ def shell(folder: Path, name: str, script: str, *needs: str, ready: bool = True,
     return Component(
         name=name,
         arguments=("sh", "-c", f"cd {folder}; {begin} {script}"),
+        environment=os.environ,
         probe=probe,
         needs=frozenset(needs),
         **options,  # type: ignore[arg-type]  # seconds
@@ -205,3 +207,23 @@ async def test_killing_all_ends_a_patient_stop(tmp_path: Path) -> None:
     rig.supervisor.kill_all()
     await asyncio.wait_for(running, 5)
     assert not alive(pid(tmp_path, "patient"))
+
+
+async def test_a_task_runs_once_and_those_who_need_it_wait_for_its_end(tmp_path: Path) -> None:
+    """Ready means that it has ended with 0; its end is no death."""
+    task = replace(shell(tmp_path, "task", "sleep 0.1; echo end task >> log"), probe=None)
+    rig = Rig(task, shell(tmp_path, "after", FOREVER, "task"))
+    running = rig.start()
+    await asyncio.wait_for(rig.ready.wait(), 5)
+    assert log(tmp_path) == ["start task", "end task", "start after"]
+    assert rig.said == []
+    assert not running.done()
+    rig.stop.set()
+    await asyncio.wait_for(running, 5)
+
+
+async def test_a_task_that_fails_stops_everything(tmp_path: Path) -> None:
+    """With what it said."""
+    task = replace(shell(tmp_path, "task", "echo no binary; exit 1"), probe=None)
+    with pytest.raises(ComponentFailedError, match=r"task could not start \(exit status 1\)\n  \| no binary"):
+        await asyncio.wait_for(Rig(task).start(), 5)

@@ -1,0 +1,72 @@
+"""Every command, its module and its one line of help. Only the module of the command that is run is imported."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import typer
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command, or one group of commands."""
+
+    name: str
+    module: str
+    """Has ``register(app)``, which adds this command and perhaps others."""
+    help: str
+    """The first line of the command's own help."""
+
+
+COMMANDS = (
+    Command("up", "gateway.cli.up", "Run the whole gateway on this machine, until Ctrl-C."),
+    Command("validate", "gateway.cli.document", "Check a document: every mistake with its line and column."),
+    Command("schema", "gateway.cli.document", "Print the JSON Schema of the document."),
+    Command(
+        "settings", "gateway.cli.settings", "Show every process setting: its value, where it came from, its meaning."
+    ),
+    Command("controlplane", "gateway.cli.roles", "Run the control plane."),
+    Command("ext-authz", "gateway.cli.roles", "Run the ext_authz service."),
+    Command("ratelimit", "gateway.cli.roles", "Run the rate-limit service."),
+    Command(
+        "telemetry", "gateway.cli.roles", "Run the process that makes the gateway_* metrics from Envoy's counters."
+    ),
+    Command("envoy", "gateway.cli.envoy", "Run Envoy with the bootstrap that the settings give."),
+    Command("bootstrap", "gateway.cli.envoy", "Print Envoy's bootstrap, for an Envoy that you run yourself."),
+    Command(
+        "certs", "gateway.cli.certs", "Make a private authority and a certificate, for mutual TLS between the parts."
+    ),
+    Command("demo", "gateway.cli.demo", "A backend, an identity provider and tokens to try the gateway with."),
+    Command("version", "gateway.cli.version", "Print the version."),
+)
+
+
+def build_app(arguments: Sequence[str]) -> typer.Typer:
+    """The command line that ``arguments`` need: the command that they name, and the mere names of the others."""
+    app = typer.Typer(
+        name="gateway",
+        help="An API gateway: Envoy carries the traffic, Python decides.\n\n"
+        "Exits with 0, with 1 when there was a problem, with 2 when it was called wrongly.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_only_a_group)
+    wanted = next((command for command in COMMANDS if arguments and command.name == arguments[0]), None)
+    if wanted is not None:
+        importlib.import_module(wanted.module).register(app)
+        return app
+    for command in COMMANDS:
+        app.command(command.name, help=command.help)(_only_listed)
+    return app
+
+
+def _only_listed() -> None:
+    """Stand for a command in the list of commands."""
+
+
+def _only_a_group() -> None:
+    """Make this a group of commands, also when only one of them is there."""

@@ -1,0 +1,1 @@
+"""A backend and an identity provider to try the gateway with. For demonstration only: they trust whoever asks."""
