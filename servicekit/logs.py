@@ -54,7 +54,7 @@ def configure_logging(*, service: str, level: str, stream: TextIO = sys.stdout) 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio"):
+    for noisy in ("httpx", "httpcore", "uvicorn", "uvicorn.error", "asyncio", "watchfiles"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 
