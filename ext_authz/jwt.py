@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,24 +40,24 @@ class JwtPolicy:
         ValueError: :attr:`algorithms` is empty or names one that is not supported (``none`` and ``HS*`` are not).
     """
 
-    algorithms: frozenset[str]
+    algorithms: Set[str]
     """The only ``alg`` values accepted (RFC 8725 §3.1)."""
     issuer: str | None
     """The exact ``iss``, or ``None`` for any."""
-    audiences: frozenset[str] | None
+    audiences: Set[str] | None
     """``aud`` has to name one of these; ``None`` for any."""
     leeway: float = 0.0
     """Clock difference forgiven for ``exp``, ``nbf`` and ``iat``."""
     required_claims: tuple[str, ...] = ("exp",)
     """Claims that must be there and not be empty."""
-    types: frozenset[str] = DEFAULT_TYPES
+    types: Set[str] = DEFAULT_TYPES
     """Accepted ``typ`` in lower case without ``application/``; the empty string stands for none."""
     max_lifetime: float | None = None
     """Longest ``exp - iat``."""
     limits: TokenLimits = TokenLimits()
 
     def __post_init__(self) -> None:
-        # Sequences are forgiven here, so that a caller's list is not silently compared element-wise later.
+        # Frozen here, so that what a caller does with its sets later changes nothing.
         object.__setattr__(self, "algorithms", frozenset(self.algorithms))
         object.__setattr__(self, "types", frozenset(self.types))
         if self.audiences is not None:

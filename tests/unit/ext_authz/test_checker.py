@@ -300,6 +300,16 @@ async def test_a_wrong_api_key(key: str) -> None:
     assert answer.challenges == ('ApiKey realm="gateway"',)
 
 
+async def test_the_whole_hash_counts() -> None:
+    """The index finds a key by the beginning of its hash; that alone is not enough."""
+    twin = HASH[:16] + "0" * 48
+    answer = await world(auth_policy(api_key_provider(keys={"twin": twin}))).ask(x_api_key=SECRET)
+    assert isinstance(answer, Deny)
+    both = await world(auth_policy(api_key_provider(keys={"twin": twin, "ci": HASH}))).ask(x_api_key=SECRET)
+    assert isinstance(both, Allow)
+    assert both.identity.api_key == "ci"
+
+
 async def test_either_is_enough() -> None:
     """A good API key beside a token that can't be judged, or a bad one; and the other way round."""
     w = world(auth_policy(jwt_provider(), api_key_provider(keys={"ci": HASH})))

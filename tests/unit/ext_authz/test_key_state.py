@@ -78,11 +78,11 @@ def test_a_kid_that_was_asked_for_in_vain_asks_no_more() -> None:
     """It leaves the next fetch to somebody else, until it is forgotten or the keys change."""
     state = KeyState(key_source())
     state.succeeded(OLD, 0)
-    state.note_absent("new", 0)
-    assert state.demand("new", 59) is Demand.ABSENT
-    assert state.demand("other", 59) is Demand.FETCH
-    state.succeeded(NEW, 60)
-    assert state.demand("new", 70) is Demand.FETCH
+    state.note_absent("later", 0)
+    assert state.demand("later", 1) is Demand.ABSENT
+    assert state.demand("other", 1) is Demand.FETCH
+    state.succeeded(NEW, 2)
+    assert state.demand("later", 12) is Demand.FETCH
 
 
 def test_an_absent_kid_is_forgotten() -> None:
