@@ -21,6 +21,8 @@ MAX_DEPTH = 32
 MAX_NODES = 1_000_000
 """Values in one document, those that aliases repeat included."""
 MAX_ALIASES = 1000
+LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
+"""What the parser counts as one."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2 §5.1
@@ -41,9 +43,13 @@ def parse_yaml(source: bytes, *, origin: str) -> Text:
     Raises:
         ConfigError: the text cannot be read at all: it is not UTF-8, not YAML, or beyond one of the bounds above.
     """
-    builder = _Builder(origin)
     try:
-        for event in _events(_decode(source, origin), origin):
+        text = _decode(source, origin)
+    except _UnreadableError as error:
+        raise ConfigError([error.problem]) from None
+    builder = _Builder(origin, _end_of(text))
+    try:
+        for event in _events(text, origin):
             builder.take(event)
     except _UnreadableError as error:
         raise ConfigError([*builder.problems, error.problem]) from None
@@ -83,9 +89,10 @@ class _Open:
 class _Builder:
     """Takes events, grows data."""
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, end: Position) -> None:
         self.problems: list[Problem] = []
         self._origin = origin
+        self._end = end
         self._keys: dict[Path, Position] = {}
         self._values: dict[Path, Position] = {}
         self._stack: list[_Open] = []
@@ -122,7 +129,7 @@ class _Builder:
         path = self._begin(event)
         value = plain_scalar(event.value) if event.implicit[0] else event.value
         if value is None and path:
-            self._problem(event, path, "no-value", "there is no value here", "write one, or remove the key")
+            self._problem(event, path, "no-value", "there is no value here", "write one, or leave it out", at_key=True)
         self._remember(event.anchor, value, 1)
         self._attach(value)
 
@@ -133,7 +140,7 @@ class _Builder:
         if event.value in parent.seen:
             self._problem(event, path, "duplicate-key", f"the key {quoted(event.value)} stands here twice", None)
         parent.seen.add(event.value)
-        self._keys[path] = _position(event)
+        self._keys[path] = self._position(event)
 
     def _open(self, event: Any) -> None:
         path = self._begin(event)
@@ -165,7 +172,7 @@ class _Builder:
         if parent is not None and parent.wants_key:
             raise self._unreadable(event, "complex-key", "a key has to be plain text")
         path = parent.next_path if parent is not None else ()
-        self._values[path] = _position(event)
+        self._values[path] = self._position(event)
         self._nodes += size
         if self._nodes > MAX_NODES:
             raise self._unreadable(event, "too-large", f"there are more than {MAX_NODES} values, aliases expanded")
@@ -189,15 +196,30 @@ class _Builder:
         if anchor is not None:
             self._anchors[anchor] = (value, size)
 
-    def _problem(self, event: Any, path: Path, code: str, message: str, hint: str | None) -> None:
+    def _problem(
+        self, event: Any, path: Path, code: str, message: str, hint: str | None, *, at_key: bool = False
+    ) -> None:
+        position = self._keys.get(path) if at_key else None
         self.problems.append(
-            Problem(path=path, code=code, message=message, hint=hint, origin=self._origin, position=_position(event))
+            Problem(
+                path=path,
+                code=code,
+                message=message,
+                hint=hint,
+                at_key=at_key,
+                origin=self._origin,
+                position=position or self._position(event),
+            )
         )
 
     def _unreadable(self, event: Any, code: str, message: str) -> _UnreadableError:
         return _UnreadableError(
-            Problem(path=(), code=code, message=message, origin=self._origin, position=_position(event))
+            Problem(path=(), code=code, message=message, origin=self._origin, position=self._position(event))
         )
+
+    def _position(self, event: Any) -> Position:
+        """Where a value or key begins; what the parser makes up at the end of the text stands at its end."""
+        return min(Position(event.start_mark.line + 1, event.start_mark.column + 1), self._end)
 
 
 def _decode(source: bytes, origin: str) -> str:
@@ -220,10 +242,8 @@ def _events(text: str, origin: str) -> Iterator[Any]:
     try:
         yield from yaml.parse(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
         what = " ".join(part for part in (error.context, error.problem) if part) or "the text cannot be read"
-        position = Position(mark.line + 1, mark.column + 1) if mark is not None else None
-        raise _UnreadableError(_syntax(f"not YAML: {what}", origin, position)) from None
+        raise _UnreadableError(_syntax(f"not YAML: {what}", origin, _position_of(error, text))) from None
     except yaml.YAMLError as error:
         raise _UnreadableError(_syntax(f"not YAML: {error}", origin, None)) from None
 
@@ -232,9 +252,15 @@ def _syntax(message: str, origin: str, position: Position | None) -> Problem:
     return Problem(path=(), code="syntax", message=message, origin=origin, position=position)
 
 
+def _position_of(error: yaml.MarkedYAMLError, text: str) -> Position:
+    """Where the problem is; for one that shows only at the end of the text, where it begins."""
+    end = _end_of(text)
+    for mark in (error.problem_mark, error.context_mark):
+        if mark is not None and Position(mark.line + 1, mark.column + 1) < end:
+            return Position(mark.line + 1, mark.column + 1)
+    return end
+
+
 def _end_of(text: str) -> Position:
-    return Position(text.count("\n") + 1, len(text) - text.rfind("\n"))
-
-
-def _position(event: Any) -> Position:
-    return Position(event.start_mark.line + 1, event.start_mark.column + 1)
+    lines = LINE_BREAK.split(text)
+    return Position(len(lines), len(lines[-1]) + 1)

@@ -14,7 +14,7 @@ import typer
 from controlplane.config import ConfigError, Problem, json_schema, load_document
 from controlplane.config.markdown import reference
 from controlplane.config.problems import path_text
-from controlplane.config.yaml_text import MAX_BYTES
+from controlplane.config.yaml_text import LINE_BREAK, MAX_BYTES
 from controlplane.model import Gateway
 from controlplane.resolve import resolve
 
@@ -86,7 +86,7 @@ def _for_people(verdict: _Verdict) -> Iterable[str]:
     if verdict.gateway is not None:
         yield "ok: " + ", ".join(_counted(count, name) for name, count in _counts(verdict.gateway).items())
         return
-    lines = verdict.source.decode("utf-8-sig", errors="replace").split("\n")
+    lines = LINE_BREAK.split(verdict.source.decode("utf-8-sig", errors="replace"))
     for problem in verdict.problems:
         yield str(problem)
         yield from _excerpt(lines, problem)
