@@ -6,7 +6,7 @@ one reference and not a copy of all names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Final
 
 from controlplane.xds.changes import Differ
@@ -72,7 +72,7 @@ class Knowledge:
         patch: dict[str, str | None] = dict.fromkeys((*self._base.resources, *self._patch), UNSURE)
         patch.update((name, self.told(name)) for name in interest.names)
         self._base, self._patch = EMPTY_SET, patch
-        self._holds.clear()
+        self._keep_holds(interest.names)
 
     def settle(self, target: ResourceSet) -> None:
         """The client was told everything that ``target`` says of the names that it subscribes to."""
@@ -110,9 +110,13 @@ class Knowledge:
 
     def prune(self, interest: Interest) -> None:
         """Forget the holds of names that nobody subscribes to any more."""
+        if not interest.wildcard:
+            self._keep_holds(interest.names)
+
+    def _keep_holds(self, names: Container[str]) -> None:
         if self._holds:
-            covered = ({name: v for name, v in hold.items() if interest.covers(name)} for hold in self._holds)
-            self._holds = [hold for hold in covered if hold]
+            kept = ({name: version for name, version in hold.items() if name in names} for hold in self._holds)
+            self._holds = [hold for hold in kept if hold]
 
     def _unhold(self, name: str) -> None:
         if self._holds:

@@ -16,6 +16,10 @@ from controlplane.xds.snapshot import Resource, ResourceSet, resource_set
 from controlplane.xds.subscription import Answer, Outstanding, Pending, Subscription, fit
 
 
+_IN_PART = "~"
+"""Ends the version of a whole type of which a client asked for some names only: it must not be able to claim the rest."""
+
+
 class SotwSubscription(Subscription):
     """Takes ``DiscoveryRequest``, gives ``DiscoveryResponse``."""
 
@@ -54,9 +58,10 @@ class SotwSubscription(Subscription):
 
     def aim(self, target: ResourceSet | None) -> None:
         """From now on the client should have what ``target`` holds of its names; ``None`` is not known yet."""
-        if target is not None and self.target is not None and target.version != self.target.version:
-            self._whole_refused = False  # what was refused is not the newest any more
+        before = self.target
         super().aim(target)
+        if self.target is not before and self.pending:
+            self._whole_refused = False  # what was refused is not the newest any more
         self._compare_claim()
 
     def _compare_claim(self) -> None:
@@ -78,7 +83,8 @@ class SotwSubscription(Subscription):
     def _refuse(self, outstanding: Outstanding) -> None:
         if self._whole:
             newest = self.target is not None and self.target.version == self._sent_target
-            self._whole_refused = newest and not (self.pending.upserts or self.pending.missing)
+            news = self.pending.upserts or self.pending.missing or (self.pending.gone and not newest)
+            self._whole_refused = not news
         else:
             super()._refuse(outstanding)
 
@@ -93,6 +99,8 @@ class SotwSubscription(Subscription):
     def _compose_whole(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response:
         kept = {} if removals else {n: self._last_content[n] for n in pending.gone if n in self._last_content}
         content, version = self._wanted(target), target.version
+        if not self.interest.wildcard:
+            version += _IN_PART
         if kept:
             union = resource_set([*content.values(), *kept.values()])
             content, version = union.resources, union.version

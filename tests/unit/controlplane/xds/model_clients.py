@@ -281,14 +281,15 @@ class SotwClient(ModelClient):
 
     def unsubscribe(self, name: str) -> None:
         """Take a name from the list."""
-        if name == WILDCARD:
-            self.wildcard = self.legacy = False
-        elif name in self.names:
-            self.names.discard(name)
-            self._forget_refusal(name)
-        elif self.legacy:
+        if self.legacy:  # a client that never named anything can't take anything from its list
             self._say()
             return
+        if name == WILDCARD:
+            self.wildcard = False
+            self.version = ""  # what is left is not what that version was
+        self.names.discard(name)
+        if not self.covers(name):
+            self._forget_refusal(name)
         self.held = {kept: version for kept, version in self.held.items() if self.covers(kept)}
         self._say()
 
