@@ -28,7 +28,7 @@ class GatewayUp:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "document" / "gateway.yaml"
-        self.path.parent.mkdir()
+        self.path.parent.mkdir(parents=True)
         self.log_path = folder / "up.log"
         self.port, self.admin_port, self.backend_port, self.idp_port = (free_port() for _ in range(4))
         self._folder = folder
@@ -71,6 +71,16 @@ class GatewayUp:
             "GATEWAY_DEMO_IDP_BIND": f"127.0.0.1:{self.idp_port}",
         }
 
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to ``gateway up`` itself."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    async def ended(self) -> int:
+        """Wait for its end; return its exit status."""
+        assert self._process is not None
+        return await asyncio.to_thread(self._process.wait, _STOPS_WITHIN)
+
     async def stop(self) -> float:
         """Ctrl-C; return how many seconds it took until everything had ended."""
         await self.client.aclose()
@@ -78,9 +88,9 @@ class GatewayUp:
         if process is None or process.poll() is not None:
             return 0.0
         begun = time.monotonic()
-        process.send_signal(signal.SIGINT)
+        self.signal(signal.SIGINT)
         try:
-            await asyncio.to_thread(process.wait, _STOPS_WITHIN)
+            await self.ended()
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
