@@ -15,9 +15,8 @@ from controlplane.xds.messages import Response, SotwRequest
 from controlplane.xds.snapshot import Resource, ResourceSet, resource_set
 from controlplane.xds.subscription import Answer, Outstanding, Pending, Subscription, fit
 
-
 _IN_PART = "~"
-"""Ends the version of a whole type of which a client asked for some names only: it must not be able to claim the rest."""
+"""Ends the version of a whole type of which a client asked for some names only: it can't claim the rest with it."""
 
 
 class SotwSubscription(Subscription):
