@@ -35,7 +35,13 @@ class KeyRefresher:
         self._waiting = 0
 
     async def run(self) -> None:
-        """Fetch ahead of expiry, for ever."""
+        """Fetch ahead of expiry, for ever; cancelled, it takes a fetch that is under way with it."""
+        try:
+            await self._refresh_for_ever()
+        finally:
+            await self.stop()
+
+    async def _refresh_for_ever(self) -> None:
         while True:
             pause = self.state.seconds_until_refresh(self._clock(), random.random())  # noqa: S311 -- spreads load, guards nothing
             if pause > 0:
@@ -80,7 +86,10 @@ class KeyRefresher:
         if self._flight is None:
             self._flight = asyncio.create_task(self._fetch(), name=f"fetch keys of {self.state.source.provider}")
             self._flight.add_done_callback(self._landed)
-        await asyncio.shield(self._flight)
+        flight = self._flight
+        await asyncio.wait([flight])
+        if not flight.cancelled():
+            flight.result()
 
     def _landed(self, _flight: asyncio.Task[None]) -> None:
         self._flight = None

@@ -23,7 +23,7 @@ def idp() -> Iterator[IdentityProvider]:
 @pytest.fixture
 async def fetcher() -> AsyncIterator[HttpKeyFetcher]:
     """A fetcher with small bounds."""
-    fetcher = HttpKeyFetcher(deadline=0.5, max_bytes=1000)
+    fetcher = HttpKeyFetcher(deadline=10, max_bytes=1000)
     yield fetcher
     await fetcher.aclose()
 
@@ -64,13 +64,15 @@ async def test_a_redirect_on_the_same_host_is_followed(idp: IdentityProvider, fe
     assert await fetcher.fetch(idp.url) == b'{"keys":[1]}'
 
 
-async def test_a_slow_provider_is_given_up(idp: IdentityProvider, fetcher: HttpKeyFetcher) -> None:
+async def test_a_slow_provider_is_given_up(idp: IdentityProvider) -> None:
     """The deadline is for everything together."""
     idp.reply = Reply(delay=10)
+    fetcher = HttpKeyFetcher(deadline=0.3)
     began = time.monotonic()
-    with pytest.raises(KeyFetchError, match=r"no answer within 0\.5 s"):
+    with pytest.raises(KeyFetchError, match=r"no answer within 0\.3 s"):
         await fetcher.fetch(idp.url)
-    assert time.monotonic() - began < 2
+    await fetcher.aclose()
+    assert time.monotonic() - began < 5
 
 
 async def test_nobody_listens(idp: IdentityProvider, fetcher: HttpKeyFetcher) -> None:
