@@ -16,12 +16,13 @@ class Slow:
     """A provider that answers when the test lets it."""
 
     def __init__(self) -> None:
-        self.answer = asyncio.Event()
+        self.answer, self.asked = asyncio.Event(), asyncio.Event()
         self.calls = 0
 
     async def fetch(self, _uri: str) -> bytes:
         """One key, late."""
         self.calls += 1
+        self.asked.set()
         await self.answer.wait()
         return jwks(signing_key("ES256").jwk())
 
@@ -60,8 +61,7 @@ async def test_stopping_ends_a_fetch() -> None:
     keys = refresher(provider)
     background = asyncio.create_task(keys.run())
     waiting = asyncio.create_task(keys.obtain("k1", patience=30))
-    while not provider.calls:
-        await asyncio.sleep(0)
+    await provider.asked.wait()
     background.cancel()
     assert await waiting is Demand.UNREACHABLE
     await asyncio.gather(background, return_exceptions=True)
