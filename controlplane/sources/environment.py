@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from controlplane.config import GatewayConfig
 from controlplane.sources.source import Loaded
@@ -23,7 +23,7 @@ class EnvironmentSource:
             }
         )
 
-    async def documents(self) -> AsyncIterator[Loaded]:
+    async def documents(self) -> AsyncGenerator[Loaded, None]:
         """The one document; then nothing, for ever."""
         yield Loaded(ORIGIN, self._document)
         await asyncio.Event().wait()

@@ -38,7 +38,7 @@ class FileSource:
         self._debounce = debounce
         self._poll = poll
 
-    async def documents(self) -> AsyncIterator[Loaded]:
+    async def documents(self) -> AsyncGenerator[Loaded, None]:
         """The document now, and after each change of its text."""
         previous: _Reading | None = None
         async with aclosing(self._occasions()) as occasions:
@@ -51,16 +51,16 @@ class FileSource:
     async def _occasions(self) -> AsyncGenerator[None, None]:
         """A moment to look at the file: at once, then whenever something has changed or may have."""
         while True:
-            yield
             try:
-                async with aclosing(self._changes()) as changes:
+                async with aclosing(self._watched()) as changes:
                     async for _ in changes:
                         yield
             except OSError:  # a folder is not there, or the machine has no watches left
+                yield
                 await asyncio.sleep(self._poll)
 
-    async def _changes(self) -> AsyncGenerator[None, None]:
-        """Changes in the folders on the way to the file, until the way is another."""
+    async def _watched(self) -> AsyncGenerator[None, None]:
+        """The beginning of a watch, and the changes that it sees, until the way to the file is another."""
         folders = folders_on_the_way(self._path)
         watcher = awatch(
             *folders,
@@ -71,10 +71,11 @@ class FileSource:
             yield_on_timeout=True,
             recursive=False,
         )
-        async for _ in watcher:
-            yield
-            if folders_on_the_way(self._path) != folders:
-                return
+        async with aclosing(_armed(watcher)) as changes:
+            async for _ in changes:
+                yield
+                if folders_on_the_way(self._path) != folders:
+                    return
 
     async def _read(self, previous: _Reading | None) -> _Reading:
         """The file's content. One that has just gone or been emptied is perhaps being written: it gets a moment."""
@@ -83,6 +84,26 @@ class FileSource:
             await asyncio.sleep(self._debounce)
             current = await asyncio.to_thread(_read_file, self._path)
         return current
+
+
+async def _armed(watcher: AsyncIterator[object]) -> AsyncGenerator[None, None]:
+    """One moment as soon as ``watcher`` watches, so that no change falls between a look and the watch; then its own."""
+    change = asyncio.ensure_future(_next(watcher))
+    try:
+        await asyncio.sleep(0)  # it begins to watch before it first waits
+        if not change.done():
+            yield
+        while True:
+            await change
+            yield
+            change = asyncio.ensure_future(_next(watcher))
+    finally:
+        change.cancel()
+        await asyncio.wait([change])
+
+
+async def _next(watcher: AsyncIterator[object]) -> object:
+    return await anext(watcher)
 
 
 def _read_file(path: Path) -> _Reading:
