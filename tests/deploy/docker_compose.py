@@ -144,7 +144,7 @@ def test_every_curl_line_of_the_guide_gets_the_status_that_it_promises(gateway: 
     assert done.returncode == 0, done.stderr
     print(done.stdout)
     assert len(promised) >= 5
-    assert re.findall(r"^HTTP/1\.1 (\d{3})", done.stdout, re.MULTILINE) == promised
+    assert re.findall(r"HTTP/1\.1 (\d{3})", done.stdout) == promised
     assert '"x-user-id": "alice"' in done.stdout
     assert "mallory" not in done.stdout
     assert re.search(r"^retry-after: \d+", done.stdout, re.MULTILINE)
@@ -183,18 +183,21 @@ def test_every_process_runs_without_root(gateway: Installation, part: str) -> No
     assert re.search(r"^NoNewPrivs:\t1$", process, re.MULTILINE)
 
 
-def test_plaintext_is_refused_between_the_parts(gateway: Installation) -> None:
-    """Who has no certificate can't speak to the control plane: telemetry has none."""
+@pytest.mark.parametrize("certificate", [True, False])
+def test_who_has_no_certificate_gets_no_word_from_the_control_plane(gateway: Installation, certificate: bool) -> None:
+    """A server that speaks HTTP/2 begins by itself (RFC 9113 §3.4): to a peer with a certificate, and to no other."""
     attempt = (
         "import ssl, socket\n"
-        "c = ssl.create_default_context(); c.check_hostname = False; c.verify_mode = ssl.CERT_NONE\n"
-        "s = c.wrap_socket(socket.create_connection(('controlplane', 18000), 5)); s.send(b'x'); print(s.recv(1))"
+        "context = ssl.create_default_context(cafile='/var/lib/gateway/tls/ca.crt')\n"
+        "context.set_alpn_protocols(['h2'])\n"
+        f"if {certificate}: context.load_cert_chain('/var/lib/gateway/tls/tls.crt', '/var/lib/gateway/tls/tls.key')\n"
+        "tcp = socket.create_connection(('controlplane', 18000), 5)\n"
+        "tls = context.wrap_socket(tcp, server_hostname='controlplane')\n"
+        "try: print(len(tls.recv(9)))\n"
+        "except ssl.SSLError: print(0)"
     )
-    done = subprocess.run(
-        [*gateway.command, "exec", "-T", "telemetry", "python3", "-c", attempt],
-        cwd=ROOT, env=gateway.environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert "CERTIFICATE_REQUIRED" in done.stderr.upper().replace(" ", "_"), done.stderr + done.stdout
+    heard = int(gateway.compose("exec", "-T", "ratelimit", "python3", "-c", attempt))
+    assert (heard > 0) is certificate
 
 
 def test_a_saved_document_is_live_without_a_restart(gateway: Installation) -> None:
