@@ -63,7 +63,7 @@ def validate(
 def schema(
     markdown: Annotated[bool, typer.Option("--markdown", help="The same as a page for people.")] = False,
 ) -> None:
-    """Print the JSON Schema of the document, which lets editors complete and check it."""
+    """Print the JSON Schema of the document. With it editors complete and check what is written."""
     typer.echo(reference() if markdown else json.dumps(json_schema(), indent=2, ensure_ascii=False), nl=not markdown)
 
 
