@@ -17,6 +17,8 @@ HOLD = 0.002
 
 _STALL = 0.002
 """Seconds by which a timer may be late before it is the event loop that was late, not the store."""
+_AFTER_STALL = 0.004
+"""Seconds that a chunk has after such a stall, once: to be sent, if it was not yet, and for its answer to be read."""
 
 
 class _Waiter(NamedTuple):
@@ -77,9 +79,9 @@ class Chunk:
 
     def _expire(self) -> None:
         if not self._stalled and self._loop.time() > self.due + _STALL:
-            # This process had no processor: the answer may already lie in the socket. One short look.
+            # This process had no processor. Blaming the store would drop a good connection.
             self._stalled = True
-            self._timer = self._loop.call_later(_STALL, self._expire)
+            self._timer = self._loop.call_later(_AFTER_STALL, self._expire)
             return
         if self.on_expiry is not None:
             self.on_expiry()

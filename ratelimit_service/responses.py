@@ -61,10 +61,9 @@ def _add_headers(answer: RateLimitResponse, tightest: Verdict, *, refused: bool)
     add(key="ratelimit-remaining", value=str(tightest.level.remaining))
     add(key="ratelimit-reset", value=str(reset))
     if refused:
-        retry_after = max(1, reset)
-        add(key="retry-after", value=str(retry_after))
+        add(key="retry-after", value=str(reset))
         add(key="content-type", value=MEDIA_TYPE)
-        answer.raw_body = _body(tightest, retry_after)
+        answer.raw_body = _body(tightest, reset)
         # for the access log; Envoy keeps it under envoy.filters.http.ratelimit
         answer.dynamic_metadata.update({"limit": tightest.limit.name, "by": tightest.limit.by})
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 
 class DelayingProxy:
-    """Passes bytes on, each piece :attr:`delay` seconds late in one direction."""
+    """Passes bytes on, each piece :attr:`delay` seconds late in one direction; counts connections."""
 
     def __init__(self, *, listen: Path, target: Path) -> None:
         self.delay = 0.0
+        self.accepted = 0
         self._listen = listen
         self._target = target
         self._pumps: set[asyncio.Task[None]] = set()
@@ -30,6 +31,7 @@ class DelayingProxy:
             await asyncio.gather(*self._pumps, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         there_reader, there_writer = await asyncio.open_unix_connection(self._target)
         for source, sink, delayed in ((reader, there_writer, True), (there_reader, writer, False)):
             pump = asyncio.create_task(self._pump(source, sink, delayed=delayed))

@@ -24,11 +24,14 @@ from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.service import Decider, RateLimitService
 from servicekit.contracts import Limit, LimitPolicy
 
+PATIENT = 2.0
+"""Seconds that a store may take where a test is not about that: a busy machine must not make it decide elsewhere."""
+
 
 @asynccontextmanager
-async def running_store(url: str, *, registry: CollectorRegistry | None = None) -> AsyncIterator[RedisStore]:
+async def running_store(url: str, *, deadline: float = PATIENT) -> AsyncIterator[RedisStore]:
     """A store with its connections up."""
-    store = RedisStore(url=url, metrics=Metrics(registry or CollectorRegistry()))
+    store = RedisStore(url=url, metrics=Metrics(CollectorRegistry()), deadline=deadline)
     task = asyncio.create_task(store.run())
     try:
         await until(lambda: store.available)
@@ -98,10 +101,8 @@ class Crowd:
     outcomes: Counter[tuple[str, bool, str | None]] = field(default_factory=Counter)
     """Limit, allowed, source."""
     slowest: float = 0.0
-    slow: int = 0
-    """Decisions that took more than 4 ms: those that waited for a store in vain."""
     lag: float = 0.0
-    """How late the event loop itself was at the worst, for the reader of a figure."""
+    """How late the event loop itself was at the worst: what a busy machine adds to a decision."""
     _stopping: bool = False
 
     @asynccontextmanager
@@ -120,7 +121,6 @@ class Crowd:
         """Forget what was counted."""
         self.outcomes.clear()
         self.slowest = self.lag = 0.0
-        self.slow = 0
 
     def count(self, *, limit: str, allowed: bool | None = None, source: str | None = None) -> int:
         """How many decisions were such."""
@@ -137,7 +137,6 @@ class Crowd:
                 decision = await self.limiter.decide("gateway", [Descriptor((("limit", name), ("user", caller)), 1)])
                 took = time.perf_counter() - began
                 self.slowest = max(self.slowest, took)
-                self.slow += took > 0.004
                 self.outcomes[name, decision.allowed, decision.source] += 1
             await asyncio.sleep(0.002)
 

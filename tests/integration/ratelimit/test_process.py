@@ -61,6 +61,7 @@ def running(folder: Path, redis_url: str) -> Iterator[Running]:
         "GATEWAY_XDS_ADDRESS": f"unix:{folder}/nobody",
         "GATEWAY_STATE_DIR": str(folder / "state"),
         "GATEWAY_REDIS_URL": redis_url,
+        "GATEWAY_REDIS_TIMEOUT_MS": "1000",
     }
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(START, env=environment, stdout=log, stderr=log)
