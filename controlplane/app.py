@@ -22,7 +22,7 @@ from controlplane.sources import EnvironmentSource, FileSource, Source
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.messages import Node
-from controlplane.xds.server import SERVER_OPTIONS, XdsServer
+from controlplane.xds.server import SERVER_OPTIONS, DrainingServer, XdsServer
 from servicekit.health import Health
 from servicekit.http import HttpServer
 from servicekit.logs import configure_logging
@@ -51,9 +51,8 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         registry=registry,
     )
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    XdsServer(cache=cache, ledger=ledger, group_of=_group_of, identifier=_identifier(), registry=registry).add_to(
-        server
-    )
+    xds = XdsServer(cache=cache, ledger=ledger, group_of=_group_of, identifier=_identifier(), registry=registry)
+    xds.add_to(server)
     add_port(server, settings.xds_bind, settings)
     client = httpx.AsyncClient(trust_env=False)
     health = Health(checks={"document": pipeline.complaint})
@@ -68,7 +67,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     return Process(
         health=health,
         http=HttpServer(app, settings.admin_bind),
-        grpc_server=server,
+        grpc_server=DrainingServer(server, xds),
         tasks={"pipeline": pipeline.run},
         on_stopped=client.aclose,
         drain_seconds=settings.drain_seconds,

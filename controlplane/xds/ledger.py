@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from controlplane.xds.messages import Node
 from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.status import TypeStatus, status_of
 from controlplane.xds.stream import StreamState
 from controlplane.xds.subscription import Subscription
 
@@ -26,7 +28,18 @@ class Client:
     connected_at: float
     """Seconds since the epoch, as all times here."""
     state: StreamState
-    disconnected_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndedClient:
+    """One stream that is over: what it had at its end."""
+
+    node: Node
+    group: str
+    peer: str
+    connected_at: float
+    disconnected_at: float
+    types: tuple[TypeStatus, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,12 +62,14 @@ class Ledger:
 
     Args:
         clock: seconds since the epoch.
+        stream_clock: the clock of the streams' own times.
     """
 
-    def __init__(self, *, clock: Callable[[], float]) -> None:
+    def __init__(self, *, clock: Callable[[], float], stream_clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._stream_clock = stream_clock
         self._connected: dict[int, Client] = {}
-        self._ended: deque[Client] = deque(maxlen=REMEMBERED)
+        self._ended: deque[EndedClient] = deque(maxlen=REMEMBERED)
         self._changed = asyncio.Event()
 
     def connected(self, client: Client) -> None:
@@ -65,8 +80,7 @@ class Ledger:
     def disconnected(self, client: Client) -> None:
         """A stream has ended."""
         if self._connected.pop(id(client), None) is not None:
-            client.disconnected_at = self._clock()
-            self._ended.append(client)
+            self._ended.append(self._end_of(client))
         self.touched()
 
     def touched(self) -> None:
@@ -78,9 +92,24 @@ class Ledger:
         """Those connected now."""
         return list(self._connected.values())
 
-    def ended(self) -> list[Client]:
+    def ended(self) -> list[EndedClient]:
         """The last ones that have gone, oldest first."""
         return list(self._ended)
+
+    def statuses(self, client: Client) -> tuple[TypeStatus, ...]:
+        """What a connected client has of each type, in the order in which it asked."""
+        offset = self._clock() - self._stream_clock()
+        return tuple(status_of(s, to_epoch=lambda at: at + offset) for s in client.state.subscriptions.values())
+
+    def _end_of(self, client: Client) -> EndedClient:
+        return EndedClient(
+            node=client.node,
+            group=client.group,
+            peer=client.peer,
+            connected_at=client.connected_at,
+            disconnected_at=self._clock(),
+            types=self.statuses(client),
+        )
 
     async def wait_acked(
         self, group: str, snapshot: Snapshot, type_urls: tuple[str, ...], seconds: float, /

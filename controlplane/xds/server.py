@@ -15,14 +15,17 @@ from typing import Any
 import grpc
 import grpc.aio
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry
 
 from controlplane.xds.cache import SnapshotCache
-from controlplane.xds.errors import XdsError
+from controlplane.xds.connection import Connection, Request
+from controlplane.xds.errors import ProtocolError, XdsError
 from controlplane.xds.ledger import Client, Ledger
-from controlplane.xds.messages import DeltaRequest, Node, SotwRequest
+from controlplane.xds.messages import Node, Response
+from controlplane.xds.metrics import XdsMetrics
 from controlplane.xds.services import Method, methods
 from controlplane.xds.stream import Limits, Shared, StreamState
+from controlplane.xds.subscription import Answer
 from controlplane.xds.wire import encode, encode_control_plane, parse_delta, parse_sotw
 
 _log = structlog.get_logger(__name__)
@@ -31,8 +34,9 @@ SERVER_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),  # a reconnecting node lists all that it has
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),  # streams are quiet for hours; pings keep them up
+    ("grpc.so_reuseport", 0),  # two control planes on one port would each get half of the nodes
 ]
 
 
@@ -75,124 +79,133 @@ class XdsServer:
         self._control_plane = encode_control_plane(identifier)
         self._limits = limits or ServerLimits()
         self._shared = Shared()
-        self._open = 0
-        self._streams = Gauge("gateway_xds_streams", "Streams that are open now.", registry=registry)
-        self._responses = Counter("gateway_xds_responses", "Responses sent.", ["type"], registry=registry)
-        self._answers = Counter("gateway_xds_answers", "What clients said.", ["type", "answer"], registry=registry)
+        self._metrics = XdsMetrics(registry)
+        self._admitted = 0
+        self._connections: set[Connection] = set()
+        self._draining = False
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register every method with ``server``."""
         handlers: defaultdict[str, dict[str, Any]] = defaultdict(dict)
         for method in methods():
+            # Without serializers requests and responses are the bytes themselves.
             handlers[method.service][method.name] = grpc.stream_stream_rpc_method_handler(partial(self._serve, method))
         server.add_generic_rpc_handlers(
             tuple(grpc.method_handlers_generic_handler(name, by_name) for name, by_name in handlers.items())
         )
 
+    def drain(self) -> None:
+        """End every stream, each between two responses, and take no new ones: clients go to another replica."""
+        self._draining = True
+        for connection in self._connections:
+            connection.end()
+
     async def _serve(self, method: Method, _requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
-        if self._open >= self._limits.streams:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "too many streams; try again")
-        self._open += 1
-        self._streams.set(self._open)
+        if self._draining or self._admitted >= self._limits.streams:
+            self._metrics.turned_away("draining" if self._draining else "full")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not taking streams now; try again")
+        self._admit(1)
         try:
             await self._stream(method, context)
         except XdsError as error:
             _log.warning("an xDS stream was ended for what it sent", peer=context.peer(), reason=str(error))
+            self._metrics.turned_away("protocol")
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
         except TimeoutError:
+            self._metrics.turned_away("slow")
             await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "too slow")
         finally:
-            self._open -= 1
-            self._streams.set(self._open)
+            self._admit(-1)
+
+    def _admit(self, count: int) -> None:
+        self._admitted += count
+        self._metrics.streams.set(self._admitted)
 
     async def _stream(self, method: Method, context: grpc.aio.ServicerContext) -> None:
-        # Random, so that a nonce of another stream, or of a server before this one, answers nothing.
-        state = StreamState(nonce_prefix=f"{secrets.token_hex(4)}.", shared=self._shared, limits=self._limits.client)
         async with asyncio.timeout(self._limits.first_request_seconds):
-            node, first = self._parse(method, await context.read())
+            node, first = await _read(method, context)
         if first is None:
             return
-        client = Client(
-            node=node or Node(),
-            group=self._group_of(node or Node()),
-            peer=context.peer(),
-            connected_at=time.time(),
-            state=state,
-        )
-        conversation = _Conversation(wake=asyncio.Event())
-
-        def aim(snapshot: Any) -> None:
-            state.aim(snapshot)
-            conversation.wake.set()
-
-        end_watch = self._cache.watch(client.group, aim)
+        client = self._client(node or Node(), context.peer())
+        connection = self._connection(method, context, client)
+        end_watch = self._cache.watch(client.group, connection.aim)
         self._ledger.connected(client)
+        self._connections.add(connection)
         try:
-            self._take(state, first)
-            await self._converse(method, context, state, conversation)
+            await connection.run(first)
         finally:
+            self._connections.discard(connection)
             end_watch()
             self._ledger.disconnected(client)
 
-    async def _converse(
-        self, method: Method, context: grpc.aio.ServicerContext, state: StreamState, conversation: _Conversation
-    ) -> None:
-        listening = asyncio.create_task(self._listen(method, context, state, conversation), name="xds reader")
-        ends_at = time.monotonic() + self._limits.stream_age * random.uniform(0.9, 1.1)  # noqa: S311  spreads load
-        try:
-            while not listening.done() and time.monotonic() < ends_at:
-                conversation.wake.clear()
-                await self._send_all(context, state)
-                wake_at = min(ends_at, state.wake_at or ends_at)
-                try:
-                    async with asyncio.timeout(max(0.0, wake_at - time.monotonic())):
-                        await conversation.wake.wait()
-                except TimeoutError:
-                    continue
-            if listening.done():
-                listening.result()
-        finally:
-            listening.cancel()
+    def _client(self, node: Node, peer: str) -> Client:
+        # Random, so that a nonce of another stream, or of a server before this one, answers nothing.
+        nonces = f"{secrets.token_hex(4)}."
+        state = StreamState(nonce_prefix=nonces, shared=self._shared, limits=self._limits.client)
+        return Client(node=node, group=self._group_of(node), peer=peer, connected_at=time.time(), state=state)
 
-    async def _listen(
-        self, method: Method, context: grpc.aio.ServicerContext, state: StreamState, conversation: _Conversation
-    ) -> None:
-        try:
-            while True:
-                _, request = self._parse(method, await context.read())
-                if request is None:
-                    return
-                self._take(state, request)
-                conversation.wake.set()
-        finally:
-            conversation.wake.set()
+    def _connection(self, method: Method, context: grpc.aio.ServicerContext, client: Client) -> Connection:
+        async def read() -> Request | None:
+            _, request = await _read(method, context)
+            return request
 
-    async def _send_all(self, context: grpc.aio.ServicerContext, state: StreamState) -> None:
-        while (response := state.next_response(time.monotonic())) is not None:
-            async with asyncio.timeout(self._limits.write_seconds):
-                await context.write(encode(response, self._control_plane))
-            self._responses.labels(response.type_url).inc()
+        async def write(response: Response) -> None:
+            data = encode(response, self._control_plane)
+            await context.write(data)
+            self._metrics.sent(response, len(data))
             self._ledger.touched()
 
-    def _take(self, state: StreamState, request: SotwRequest | DeltaRequest) -> None:
-        answer = state.take(request, time.monotonic())
-        if answer is not None:
-            self._answers.labels(request.type_url, "ack" if answer.accepted else "nack").inc()
-            if not answer.accepted:
-                _log.error("a client refused a configuration", type=request.type_url, reason=request.error)
+        return Connection(
+            state=client.state,
+            read=read,
+            write=write,
+            taken=partial(self._taken, client),
+            ends_after=self._limits.stream_age * random.uniform(0.9, 1.1),  # noqa: S311  spreads load; nothing secret
+            write_seconds=self._limits.write_seconds,
+        )
+
+    def _taken(self, client: Client, request: Request, answer: Answer | None) -> None:
         self._ledger.touched()
+        if answer is None:
+            return
+        self._metrics.answered(request.type_url, accepted=answer.accepted)
+        if not answer.accepted:
+            _log.error(
+                "a client refused a configuration",
+                node=client.node.id,
+                group=client.group,
+                type=request.type_url,
+                version=answer.outstanding.version,
+                reason=request.error,
+            )
 
-    def _parse(self, method: Method, data: Any) -> tuple[Node | None, SotwRequest | DeltaRequest | None]:
-        if data is grpc.aio.EOF:
-            return None, None
-        node, request = parse_delta(data) if method.delta else parse_sotw(data)
-        if method.type_url is not None and not request.type_url:
-            request = replace(request, type_url=method.type_url)
-        return node, request
+
+class DrainingServer:
+    """A gRPC server whose xDS streams end by themselves before it stops, instead of being cut off at its deadline."""
+
+    def __init__(self, server: grpc.aio.Server, xds: XdsServer) -> None:
+        self._server = server
+        self._xds = xds
+
+    async def start(self) -> None:
+        """Listen."""
+        await self._server.start()
+
+    async def stop(self, grace: float | None) -> None:
+        """End the streams and stop; what is still open after ``grace`` seconds is cut off."""
+        self._xds.drain()
+        await self._server.stop(grace)
 
 
-@dataclass(frozen=True, slots=True)
-class _Conversation:
-    """What reader and writer of one stream tell each other."""
-
-    wake: asyncio.Event
+async def _read(method: Method, context: grpc.aio.ServicerContext) -> tuple[Node | None, Request | None]:
+    data = await context.read()
+    if data is grpc.aio.EOF:
+        return None, None
+    node, request = parse_delta(data) if method.delta else parse_sotw(data)
+    if method.type_url is not None and not request.type_url:
+        request = replace(request, type_url=method.type_url)
+    if not request.type_url:
+        raise ProtocolError("a request that names no type")
+    if method.type_url not in (None, request.type_url):
+        raise ProtocolError(f"{request.type_url} on a stream for {method.type_url}")
+    return node, request

@@ -99,6 +99,8 @@ class XdsSubscription(Generic[C]):
         except grpc.aio.AioRpcError as error:
             level = _log.warning if heard else _log.debug
             level("the control plane is away", code=error.code().name, reason=error.details())
+        except asyncio.InvalidStateError:  # the stream ended between reading and answering
+            _log.warning("the control plane is away", reason="the stream ended before the answer")
         finally:
             self._connected.set(0)
             call.cancel()
