@@ -23,7 +23,11 @@ class Command:
 COMMANDS = (
     Command("up", "gateway.cli.up", "Run the whole gateway on this machine, until Ctrl-C."),
     Command("validate", "gateway.cli.document", "Check a document: every mistake with its line and column."),
-    Command("schema", "gateway.cli.document", "Print the JSON Schema of the document."),
+    Command(
+        "schema",
+        "gateway.cli.document",
+        "Print the JSON Schema of the document.",
+    ),
     Command(
         "settings", "gateway.cli.settings", "Show every process setting: its value, where it came from, its meaning."
     ),
