@@ -1,0 +1,103 @@
+"""From a URL to an open store: the engine, its deadlines, and the migrations."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import URL, Connection, event, make_url, text
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from controlplane.store.errors import StoreError, as_store_error
+from controlplane.store.sql import SqlRevisionStore
+
+_DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+_DEADLINE = 10.0
+_MIGRATION_DEADLINE = 60.0
+"""Seconds; other replicas may be at it."""
+_MIGRATION_LOCK = 0x6761_7465_7761_7931
+"""Any number will do that no other program takes for its advisory locks."""
+
+
+async def open_store(url: str) -> SqlRevisionStore:
+    """Connect, and bring the tables up to date; several replicas may do so at a time.
+
+    Args:
+        url: ``sqlite:////folder/history.db`` (made when it is not there, readable by this user only) or
+            ``postgresql://user:password@host/database``.
+
+    Raises:
+        StoreError: the URL is none of these, or the database can't be used. The text holds no password.
+    """
+    parsed = _parse(url)
+    with as_store_error("the revision store cannot be opened"):
+        if parsed.database and _is_sqlite(parsed):
+            # SQLite would make it readable by all, and documents hold hashes of API keys.
+            await asyncio.to_thread(Path(parsed.database).touch, mode=0o600)
+        engine = _engine(parsed)
+        try:
+            async with asyncio.timeout(_MIGRATION_DEADLINE), engine.connect() as connection:
+                await connection.run_sync(_migrate)
+                await connection.commit()
+        except BaseException:
+            await engine.dispose()
+            raise
+    return SqlRevisionStore(engine, deadline=_DEADLINE)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise StoreError("the revision store's URL cannot be read: write sqlite:////path or postgresql://…") from None
+    driver = _DRIVERS.get(parsed.drivername.partition("+")[0])
+    if driver is None:
+        raise StoreError(f"the revision store cannot be {parsed.drivername!r}: it is sqlite or postgresql")
+    if driver == _DRIVERS["sqlite"] and parsed.database in {None, "", ":memory:"}:
+        raise StoreError("the revision store needs a file, as in sqlite:////var/lib/gateway/history.db")
+    return parsed.set(drivername=driver)
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.drivername == _DRIVERS["sqlite"]
+
+
+def _engine(url: URL) -> AsyncEngine:
+    sqlite = _is_sqlite(url)
+    waits: dict[str, Any] = {"timeout": _DEADLINE} if sqlite else {"timeout": 5.0, "command_timeout": _DEADLINE}
+    engine = create_async_engine(
+        url,
+        connect_args=waits,
+        hide_parameters=True,
+        max_overflow=0,
+        pool_pre_ping=not sqlite,
+        pool_size=5,
+        pool_timeout=_DEADLINE,
+    )
+    if sqlite:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    # With WAL, NORMAL may lose what was answered when the power goes.
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.close()
+
+
+def _migrate(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    config = Config()
+    # Alembic takes a percent sign for an interpolation.
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,1 @@
+"""How the database came to be as it is: Alembic's steps, run when the control plane starts."""

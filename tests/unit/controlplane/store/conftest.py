@@ -1,0 +1,39 @@
+"""Every test of the store runs on SQLite and on PostgreSQL."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from controlplane.store import open_store
+from controlplane.store.sql import SqlRevisionStore
+from tests.harness.postgres import Postgres, running_postgres
+
+_databases = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """One server for all tests of one worker."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/history.db"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.make_database(f"history{next(_databases)}")
+
+
+@pytest.fixture
+async def store(url: str) -> AsyncIterator[SqlRevisionStore]:
+    """An empty store."""
+    opened = await open_store(url)
+    yield opened
+    await opened.close()
