@@ -20,9 +20,13 @@ from gateway.bootstrap_health import health_listener
 from gateway.envoy_settings import EnvoySettings, system_ca_file
 from servicekit.contracts.data_plane import (
     DURATION_BUCKETS_US,
+    LISTENER_STATS,
     STAT_DURATION,
     STATS_PREFIX,
     SYSTEM_CA_SECRET,
+    TAG_LISTENER,
+    TAG_UPSTREAM,
+    UPSTREAM_STATS,
     XDS_CLUSTER,
 )
 
@@ -109,7 +113,13 @@ def _stats_config() -> metrics_v3.StatsConfig:
         match=matcher_v3.StringMatcher(prefix=f"{STATS_PREFIX}.{STAT_DURATION}"),
         buckets=[float(bound) for bound in DURATION_BUCKETS_US],
     )
-    return metrics_v3.StatsConfig(histogram_bucket_settings=[durations])
+    return metrics_v3.StatsConfig(
+        histogram_bucket_settings=[durations],
+        stats_tags=[
+            metrics_v3.TagSpecifier(tag_name=TAG_UPSTREAM, regex=rf"^cluster\.((.+)\.)(?:{UPSTREAM_STATS})$"),
+            metrics_v3.TagSpecifier(tag_name=TAG_LISTENER, regex=rf"^http\.((.+)\.)(?:{LISTENER_STATS})$"),
+        ],
+    )
 
 
 def _runtime() -> bootstrap_v3.LayeredRuntime:

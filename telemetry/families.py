@@ -6,14 +6,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from servicekit.contracts.data_plane import RESERVED_PREFIX, STAT_DURATION, STAT_REQUESTS, STATS_PREFIX
+from servicekit.contracts.data_plane import (
+    LISTENER_STATS,
+    RESERVED_PREFIX,
+    STAT_DURATION,
+    STAT_REQUESTS,
+    STATS_PREFIX,
+    TAG_LISTENER,
+    TAG_UPSTREAM,
+    UPSTREAM_STATS,
+)
 from telemetry.exposition import Family, Sample
 
 _REQUESTS: Final = f"envoy_{STATS_PREFIX}_{STAT_REQUESTS}"
 _DURATION: Final = f"envoy_{STATS_PREFIX}_{STAT_DURATION}"
 _CONNECTIONS: Final = "envoy_http_downstream_cx_active"
-_LISTENER_LABEL: Final = "envoy_http_conn_manager_prefix"
-_CLUSTER_LABEL: Final = "envoy_cluster_name"
+_LISTENER_LABEL: Final = TAG_LISTENER.replace(".", "_")
+_CLUSTER_LABEL: Final = TAG_UPSTREAM.replace(".", "_")
 _EJECTED: Final = "envoy_cluster_outlier_detection_ejections_active"
 _MEMBERS: Final = "envoy_cluster_membership_total"
 
@@ -41,8 +50,8 @@ WANTED: Final = frozenset(
 """The samples that :func:`families` reads."""
 
 FILTER: Final = (
-    rf"^({STATS_PREFIX}\.({STAT_REQUESTS}|{STAT_DURATION})|http\..*\.downstream_cx_active$"
-    r"|cluster\..*\.(membership_total|outlier_detection\.ejections_active|circuit_breakers\.default\.\w+_open)$)"
+    rf"^({STATS_PREFIX}\.({STAT_REQUESTS}|{STAT_DURATION})"
+    rf"|http\..*\.({LISTENER_STATS})$|cluster\..*\.({UPSTREAM_STATS})$)"
 )
 """A regular expression over Envoy's own stat names that lets through what :func:`families` reads, and little else."""
 
@@ -83,13 +92,22 @@ def families(samples: Iterable[Sample]) -> list[Family]:
 def _durations(by_name: Mapping[str, list[Sample]]) -> Iterator[Sample]:
     name = "gateway_request_duration_seconds"
     for sample in by_name[f"{_DURATION}_bucket"]:
-        bound = float(sample.labels.get("le", "+Inf")) / _MICROSECONDS
-        le = "+Inf" if bound == float("inf") else f"{bound:g}"
-        yield Sample(f"{name}_bucket", {**sample.labels, "le": le}, sample.value)
+        le = _seconds(sample.labels.get("le", ""))
+        if le is not None:
+            yield Sample(f"{name}_bucket", {**sample.labels, "le": le}, sample.value)
     for sample in by_name[f"{_DURATION}_sum"]:
         yield Sample(f"{name}_sum", sample.labels, sample.value / _MICROSECONDS)
     for sample in by_name[f"{_DURATION}_count"]:
         yield Sample(f"{name}_count", sample.labels, sample.value)
+
+
+def _seconds(microseconds: str) -> str | None:
+    """The upper bound of a bucket in seconds; ``None`` for what is no number."""
+    try:
+        bound = float(microseconds) / _MICROSECONDS
+    except ValueError:
+        return None
+    return "+Inf" if bound == float("inf") else f"{bound:g}"
 
 
 def _connections(samples: Iterable[Sample]) -> Iterator[Sample]:

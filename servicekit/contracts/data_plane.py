@@ -42,6 +42,22 @@ DURATION_BUCKETS_US: Final = (
 )  # fmt: skip
 """Upper bounds in microseconds: 0.5 ms to a minute."""
 
+TAG_UPSTREAM: Final = "gateway.upstream"
+"""Tag of an upstream's figures: its whole name. Envoy's own ends at the first dot, and the rest of the name
+becomes part of the figure's."""
+
+TAG_LISTENER: Final = "gateway.listener"
+"""Tag of a listener's figures: its whole name, likewise."""
+
+UPSTREAM_STATS: Final = (
+    r"membership_total|outlier_detection\.ejections_active"
+    r"|circuit_breakers\.default\.(?:cx|rq|rq_pending|rq_retry)_open"
+)
+"""A regular expression for the figures of an upstream that have :data:`TAG_UPSTREAM`."""
+
+LISTENER_STATS: Final = "downstream_cx_active"
+"""A regular expression for the figures of a listener that have :data:`TAG_LISTENER`."""
+
 HEALTH_ROUTE: Final = "gateway.health"
 """Name of the route on which every listener answers ``/health``."""
 

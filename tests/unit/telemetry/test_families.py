@@ -16,14 +16,14 @@ envoy_gateway_request_duration_us_bucket{method="GET",path="/api",status="200",l
 envoy_gateway_request_duration_us_bucket{method="GET",path="/api",status="200",le="+Inf"} 7
 envoy_gateway_request_duration_us_sum{method="GET",path="/api",status="200"} 1500000
 envoy_gateway_request_duration_us_count{method="GET",path="/api",status="200"} 7
-envoy_http_downstream_cx_active{envoy_http_conn_manager_prefix="http"} 2
-envoy_http_downstream_cx_active{envoy_http_conn_manager_prefix="admin"} 1
-envoy_http_downstream_cx_active{envoy_http_conn_manager_prefix="gateway.health"} 1
-envoy_cluster_membership_total{envoy_cluster_name="echo"} 2
-envoy_cluster_membership_total{envoy_cluster_name="gateway.xds"} 1
-envoy_cluster_outlier_detection_ejections_active{envoy_cluster_name="echo"} 1
-envoy_cluster_circuit_breakers_default_cx_open{envoy_cluster_name="echo"} 0
-envoy_cluster_circuit_breakers_default_rq_open{envoy_cluster_name="echo"} 1
+envoy_http_downstream_cx_active{gateway_listener="http"} 2
+envoy_http_downstream_cx_active{gateway_listener="admin"} 1
+envoy_http_downstream_cx_active{gateway_listener="gateway.health"} 1
+envoy_cluster_membership_total{gateway_upstream="echo"} 2
+envoy_cluster_membership_total{gateway_upstream="gateway.xds"} 1
+envoy_cluster_outlier_detection_ejections_active{gateway_upstream="echo"} 1
+envoy_cluster_circuit_breakers_default_cx_open{gateway_upstream="echo"} 0
+envoy_cluster_circuit_breakers_default_rq_open{gateway_upstream="echo"} 1
 """
 
 
@@ -54,11 +54,18 @@ def test_only_clients_connections_count() -> None:
     assert connections == ['gateway_active_connections{listener="http"} 2.0']
 
 
+def test_a_bucket_without_a_bound_is_left_out() -> None:
+    """Rather than that one odd line takes the page away."""
+    text = shown('envoy_gateway_request_duration_us_bucket{le="?"} 1\nenvoy_gateway_request_duration_us_count 1\n')
+    assert "_bucket" not in text
+    assert "gateway_request_duration_seconds_count 1.0" in text
+
+
 @pytest.mark.parametrize(("ejected", "state"), [(0, 0), (1, 0), (2, 1)])
 def test_the_failure_breaker_is_open_when_every_endpoint_is_out(ejected: int, state: int) -> None:
     """One endpoint of two that still answers keeps the breaker closed."""
     text = ENVOY.replace(
-        'ejections_active{envoy_cluster_name="echo"} 1', f'ejections_active{{envoy_cluster_name="echo"}} {ejected}'
+        'ejections_active{gateway_upstream="echo"} 1', f'ejections_active{{gateway_upstream="echo"}} {ejected}'
     )
     assert f'gateway_circuit_breaker_state{{upstream="echo",breaker="failures"}} {state}' in shown(text).splitlines()
 
