@@ -29,12 +29,12 @@ PATIENT = 2.0
 
 
 @asynccontextmanager
-async def running_store(url: str, *, deadline: float = PATIENT) -> AsyncIterator[RedisStore]:
-    """A store with its connections up."""
+async def running_store(url: str, *, deadline: float = PATIENT, patience: float = 10) -> AsyncIterator[RedisStore]:
+    """A store with its connection up, for which it has ``patience`` seconds."""
     store = RedisStore(url=url, metrics=Metrics(CollectorRegistry()), deadline=deadline)
     task = asyncio.create_task(store.run())
     try:
-        await until(lambda: store.available)
+        await until(lambda: store.available, patience)
         yield store
     finally:
         task.cancel()
