@@ -1,0 +1,1 @@
+"""Every suite; CONTRIBUTING.md says which one tests what."""

@@ -33,23 +33,23 @@ def expected_lines() -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def gateway() -> Iterator[float]:
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[float]:
     """``make up``, until it is stopped with Ctrl-C; gives the seconds to its first 200."""
+    log = tmp_path_factory.mktemp("up") / "log"
     begun = time.monotonic()
-    process = subprocess.Popen(
-        shell_block("make up").split(),
-        cwd=ROOT,
-        start_new_session=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            shell_block("make up").split(), cwd=ROOT, start_new_session=True, stdout=output, stderr=subprocess.STDOUT
+        )
     try:
         wait_until_answers("http://127.0.0.1:8000/public/hello", process, seconds=60)
         yield time.monotonic() - begun
-    finally:
         os.killpg(process.pid, signal.SIGINT)
-        output, _ = process.communicate(timeout=15)
-        print(output.decode()[-4000:])
+        process.wait(15)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        print(log.read_text()[-4000:])
 
 
 def test_the_gateway_answers_within_a_minute(gateway: float) -> None:
