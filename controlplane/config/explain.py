@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from controlplane.config.base import own_code
-from controlplane.config.problems import Path, Problem, did_you_mean, quoted, suggestion
+from controlplane.config.problems import MAX_LISTED, Path, Problem, did_you_mean, quoted, suggestion
 
 _KEY_MARK = "[key]"
 """What pydantic appends to the path of an error in a mapping's key."""
@@ -37,11 +37,12 @@ _Words = tuple[str, str, str | None]
 
 
 def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
-    """One problem per mistake, without positions.
+    """One problem per mistake, for as many as are listed, without positions.
 
     Values stand in no message, for they may be secrets; words where one of a fixed choice is expected do.
     """
-    found = [_problem(details, model) for details in error.errors(include_url=False)]
+    details = error.errors(include_url=False)[:MAX_LISTED]
+    found = [_problem(one, model) for one in details]
     meant = {_meant(problem.path, model) for problem in found if problem.code == "unknown-key"}
     return [problem for problem in found if problem.code != "missing-key" or problem.path not in meant]
 

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from controlplane.config.document import GatewayConfig
 from controlplane.config.explain import explain
-from controlplane.config.problems import ConfigError, Problem
+from controlplane.config.problems import MAX_LISTED, ConfigError, Problem
 from controlplane.config.references import dangling
 from controlplane.config.yaml_text import Text, parse_yaml
 
@@ -25,7 +25,8 @@ def load_document(source: bytes, *, origin: str) -> GatewayConfig:
     try:
         document = GatewayConfig.placed(text.data, text.places)
     except ValidationError as error:
-        raise ConfigError([*text.problems, *_problems(text, error)]) from None
+        unlisted = max(0, error.error_count() - MAX_LISTED)
+        raise ConfigError([*text.problems, *_problems(text, error)], unlisted=unlisted) from None
     if text.problems:
         raise ConfigError([*text.problems, *(text.places.locate(problem) for problem in dangling(text.data))])
     return document

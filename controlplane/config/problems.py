@@ -10,8 +10,11 @@ from types import MappingProxyType
 Path = tuple[str | int, ...]
 """The way to a value: keys of mappings and indexes of lists, from the root."""
 
-_LINES_SHOWN = 100
+MAX_LISTED = 200
+"""Problems of one document that are explained; a hostile one could have millions."""
+
 _TEXT_SHOWN = 60
+_MAX_COMPARED = 1000
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -73,16 +76,19 @@ class Places:
 
 
 class ConfigError(Exception):
-    """A document has mistakes; all that could be found are named."""
+    """A document has mistakes; all that could be found are named, up to :data:`MAX_LISTED`."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        self.problems = tuple(sorted(problems, key=_order))
+    def __init__(self, problems: Iterable[Problem], *, unlisted: int = 0) -> None:
+        found = sorted(problems, key=_order)
+        self.problems = tuple(found[:MAX_LISTED])
+        self.unlisted = unlisted + len(found) - len(self.problems)
+        """How many more there are."""
         super().__init__(self.problems)
 
     def __str__(self) -> str:
-        lines = [str(problem) for problem in self.problems[:_LINES_SHOWN]]
-        if len(self.problems) > _LINES_SHOWN:
-            lines.append(f"… and {len(self.problems) - _LINES_SHOWN} more")
+        lines = [str(problem) for problem in self.problems]
+        if self.unlisted:
+            lines.append(f"… and {self.unlisted} more")
         return "\n".join(lines)
 
 
@@ -100,7 +106,10 @@ def quoted(text: str) -> str:
 
 def did_you_mean(word: str, options: Iterable[str]) -> str | None:
     """The option that is spelt most like ``word``, if one is near enough to be meant."""
-    return next(iter(difflib.get_close_matches(word, list(options), n=1)), None)
+    known = list(options)
+    if len(known) > _MAX_COMPARED:
+        return None
+    return next(iter(difflib.get_close_matches(word[:_TEXT_SHOWN], known, n=1)), None)
 
 
 def suggestion(word: str, options: Iterable[str]) -> str | None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from controlplane.config.document import GatewayConfig
-from controlplane.config.problems import Path, Problem, quoted, suggestion
+from controlplane.config.problems import MAX_LISTED, Path, Problem, quoted, suggestion
 
 _SECTIONS = {"upstream": "upstreams", "authenticate": "authentication", "rate_limits": "rate_limits"}
 """Key of a route to the section whose names it holds."""
 
 
 def dangling(data: Any) -> list[Problem]:
-    """A problem for each name in a route that nothing has.
+    """A problem for each name in a route that nothing has, for as many as are listed.
 
     Works on plain data of any shape, so that it also speaks about a document that has mistakes of other kinds; what
     is not where it belongs is passed over.
@@ -21,11 +22,12 @@ def dangling(data: Any) -> list[Problem]:
     if not isinstance(data, dict):
         return []
     defined = {section: _names(data, section) for section in _SECTIONS.values()}
-    return [
+    found = (
         _problem(path, section, name, known)
         for path, section, name in _uses(data.get("routes"))
         if (known := defined[section]) is not None and name not in known
-    ]
+    )
+    return list(islice(found, MAX_LISTED))
 
 
 def _problem(path: Path, section: str, name: str, known: set[str]) -> Problem:

@@ -18,7 +18,7 @@ from controlplane.config.scalars import plain_scalar
 
 MAX_BYTES = 4 * 1024 * 1024
 MAX_DEPTH = 32
-MAX_NODES = 1_000_000
+MAX_NODES = 400_000
 """Values in one document, those that aliases repeat included."""
 MAX_ALIASES = 1000
 LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")

@@ -38,6 +38,8 @@ class _Verdict:
     source: bytes
     gateway: Gateway | None
     problems: tuple[Problem, ...] = ()
+    unlisted: int = 0
+    """How many more there are."""
 
 
 def register(app: typer.Typer) -> None:
@@ -78,7 +80,7 @@ def _check(file: Path) -> _Verdict:
     try:
         gateway = resolve(load_document(source, origin=origin), listen_address=_ANY_ADDRESS)
     except ConfigError as error:
-        return _Verdict(source, None, error.problems)
+        return _Verdict(source, None, error.problems, error.unlisted)
     return _Verdict(source, gateway)
 
 
@@ -90,7 +92,7 @@ def _for_people(verdict: _Verdict) -> Iterable[str]:
     for problem in verdict.problems:
         yield str(problem)
         yield from _excerpt(lines, problem)
-    yield _counted(len(verdict.problems), "problems")
+    yield _counted(len(verdict.problems), "problems") + (f", and {verdict.unlisted} more" if verdict.unlisted else "")
 
 
 def _counted(count: int, name: str) -> str:
@@ -112,7 +114,11 @@ def _excerpt(lines: list[str], problem: Problem) -> Iterable[str]:
 def _for_programs(verdict: _Verdict) -> dict[str, object]:
     if verdict.gateway is not None:
         return {"ok": True, "counts": _counts(verdict.gateway), "problems": []}
-    return {"ok": False, "problems": [_problem(problem) for problem in verdict.problems]}
+    return {
+        "ok": False,
+        "problems": [_problem(problem) for problem in verdict.problems],
+        "unlisted": verdict.unlisted,
+    }
 
 
 def _problem(problem: Problem) -> dict[str, object]:

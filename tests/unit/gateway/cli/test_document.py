@@ -102,6 +102,7 @@ def test_programs_get_json(document: Path) -> None:
                 "hint": None,
             }
         ],
+        "unlisted": 0,
     }
 
 
