@@ -48,8 +48,8 @@ lock: $(READY) ## resolve the dependencies again
 image: ## build the container image (needs Docker; docs/guide/docker.md)
 	DOCKER_BUILDKIT=1 $(DOCKER) build $(DOCKER_BUILD_ARGS) --tag $(GATEWAY_IMAGE) .
 
-test-docker: $(READY) image ## run the Compose file on a Docker engine and send it requests
-	$(BIN)/python -m pytest -s tests/deploy/docker_compose.py
+test-docker: $(READY) image ## run the Compose file and the chart's pods on a Docker engine
+	$(BIN)/python -m pytest -s tests/deploy/docker_compose.py tests/deploy/docker_chart.py
 
 clean: ## remove what the targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache dist build
