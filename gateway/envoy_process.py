@@ -44,17 +44,18 @@ async def run_envoy(settings: EnvoyProcessSettings, *, bootstrap: Path | None = 
         bootstrap: a rendered bootstrap to use instead of rendering one.
 
     Raises:
-        CommandError: the bootstrap can't be rendered, or Envoy ended by itself.
+        CommandError: the binary can't be run, the bootstrap can't be rendered, or Envoy ended by itself.
         CannotStartError: the binary can't be run.
         MissingBinaryError: there is no binary.
     """
+    binary = _binary(settings)
     stop, now = _signals()
     with tempfile.TemporaryDirectory(prefix="gateway-envoy-") as folder:  # mode 0700
         if bootstrap is None:
             bootstrap = Path(folder, "bootstrap.yaml")
             await _render(bootstrap)
         # Envoy writes local time into its own log.
-        child = Child.start(_arguments(settings, bootstrap), environment={**os.environ, "TZ": "UTC"})
+        child = Child.start(_arguments(binary, settings, bootstrap), environment={**os.environ, "TZ": "UTC"})
         ended, stopping = asyncio.create_task(child.ended()), asyncio.create_task(stop.wait())
         await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
@@ -75,8 +76,14 @@ def _signals() -> tuple[asyncio.Event, asyncio.Event]:
     return stop, now
 
 
-def _arguments(settings: EnvoyProcessSettings, bootstrap: Path) -> list[str]:
+def _binary(settings: EnvoyProcessSettings) -> Path:
     binary = settings.envoy_path or envoy_path()
+    if not os.access(binary, os.X_OK):
+        raise CommandError(f"{binary} is no program that can be run")
+    return binary
+
+
+def _arguments(binary: Path, settings: EnvoyProcessSettings, bootstrap: Path) -> list[str]:
     arguments = [str(binary), "-c", str(bootstrap), "--disable-hot-restart"]
     arguments += ["--log-level", _LOG_LEVELS[settings.log_level]]
     if settings.envoy_concurrency is not None:

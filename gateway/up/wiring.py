@@ -205,7 +205,7 @@ def _process(
     ready: Address | None,
     name: str | None = None,
     needs: Collection[str] = (),
-    stop_within: float = 1.0,
+    stop_within: float = 2.0,
 ) -> Component:
     """One of our own commands. ``told`` is what its environment says besides; it is ready when ``ready`` says so."""
     drain = {"GATEWAY_DRAIN_SECONDS": f"{run.drain_seconds:g}"}

@@ -98,7 +98,7 @@ async def test_killed_parts_come_back_and_only_their_own_work_suffers(gateway: G
     await kill(gateway, "ext-authz")
     load = Load(port=gateway.port, path="/public/x", connections=2)
     open_route = asyncio.create_task(load.run())
-    await gateway.until_status("/api/x", 503, seconds=1, **token)
+    await gateway.until_status("/api/x", 503, seconds=5, **token)
     assert await gateway.until_status("/api/x", 200, seconds=5, **token) < 5
 
     killed = await kill(gateway, "controlplane")
