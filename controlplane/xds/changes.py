@@ -11,13 +11,25 @@ _REMEMBERED = 64
 
 
 class Differ:
-    """Compares resource sets and remembers the newest comparisons.
+    """Compares resource sets and remembers the newest comparisons, and what was compared.
 
     A change that a thousand streams receive is looked for once: the cost of a change is that of what changed.
     """
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
+        self._sets: OrderedDict[str, ResourceSet] = OrderedDict()
+
+    def remember(self, one: ResourceSet) -> None:
+        """Know ``one`` by its version for a while."""
+        self._sets[one.version] = one
+        self._sets.move_to_end(one.version)
+        if len(self._sets) > _REMEMBERED:
+            self._sets.popitem(last=False)
+
+    def recall(self, version: str) -> ResourceSet | None:
+        """The set of this version, if it was seen not long ago."""
+        return self._sets.get(version)
 
     def between(self, old: ResourceSet, new: ResourceSet) -> tuple[str, ...]:
         """Names that were added or changed, in the order of ``new``, then names that are gone."""
@@ -27,6 +39,7 @@ class Differ:
         names = self._known.get(key)
         if names is None:
             names = self._known[key] = _compare(old, new)
+            self.remember(new)
             if len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
         else:

@@ -97,7 +97,7 @@ class Order:
         users = list(self._present(_USERS_OF_CLUSTERS))
         if any(s.outstanding is not None or s.refused or s.wants_to_send(removals=True) for s in users):
             return False
-        others = self._present(SEQUENCE[:2])
+        others = self._present(tuple(url for url in SEQUENCE[:2] if url != type_url))
         if any(s.outstanding is not None or s.wants_to_send(removals=False) for s in others):
             return False
         if type_url == types.CLUSTER_LOAD_ASSIGNMENT and self._clusters_leave():

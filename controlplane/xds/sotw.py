@@ -24,6 +24,7 @@ class SotwSubscription(Subscription):
 
     def __init__(self, *, type_url: str, differ: Differ, new_nonce: Callable[[], str]) -> None:
         super().__init__(type_url=type_url, differ=differ, new_nonce=new_nonce)
+        self._differ = differ
         self._whole = type_url in types.FULL_STATE
         self._started = False
         self._claim = ""
@@ -64,20 +65,23 @@ class SotwSubscription(Subscription):
         self._compare_claim()
 
     def _compare_claim(self) -> None:
-        """Believe a reconnecting client that it has everything, where that is safe.
+        """Believe a reconnecting client what it has, where that is safe.
 
         The version says what the client had, not what it asks for now, so only the wildcard of a whole type can be
         believed.
         """
         if self.target is None or not self._claim:
             return
-        alone = self.interest.wildcard and not self.interest.names
-        if self._whole and alone and self._claim == self.target.version:
-            self.knowledge.settle(self.target)
-            self.progress.acked_version = self._claim
+        claim, self._claim = self._claim, ""
+        if not (self._whole and self.interest.wildcard and not self.interest.names):
+            return
+        held = self.target if claim == self.target.version else self._differ.recall(claim)
+        if held is not None:
+            self.knowledge.settle(held)
+            self._last_content = held.resources
+            self.progress.acked_version = claim
             self._found = None
             self._greet = False
-        self._claim = ""
 
     def _refuse(self, outstanding: Outstanding) -> None:
         if self._whole:
@@ -103,6 +107,7 @@ class SotwSubscription(Subscription):
         if kept:
             union = resource_set([*content.values(), *kept.values()])
             content, version = union.resources, union.version
+            self._differ.remember(union)
         response = self._emit(
             version=version, content=tuple(content.values()), told={}, news=pending.upserts, delta=False
         )
