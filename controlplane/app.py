@@ -14,11 +14,13 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from controlplane.admin.api import build_admin_app
+from controlplane.history import History
 from controlplane.pipeline import Pipeline
 from controlplane.preflight import EnvoyPreflight
 from controlplane.rollout import Rollout
 from controlplane.settings import ControlPlaneSettings
 from controlplane.sources import EnvironmentSource, FileSource, Source
+from controlplane.store import open_store
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.messages import Node
@@ -42,10 +44,12 @@ _PREFLIGHT_DEADLINE_SECONDS = 10.0
 async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     """Construct the process; ``envoy`` is the binary that sees every snapshot first."""
     registry = CollectorRegistry()
+    store = await open_store(settings.store_url.get_secret_value()) if settings.store_url else None
     cache, ledger = SnapshotCache(), Ledger(clock=time.time)
     pipeline = Pipeline(
         source=_source(settings),
         rollout=Rollout(cache=cache, ledger=ledger, group=GROUP, policy_deadline=_POLICY_DEADLINE_SECONDS),
+        history=History(store=store, keep=settings.store_revisions),
         preflight=EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None,
         listen_address=settings.listen_address,
         registry=registry,
@@ -58,18 +62,25 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     health = Health(checks={"document": pipeline.complaint})
     app = build_admin_app(
         pipeline=pipeline,
+        store=store,
         ledger=ledger,
         health=health,
         registry=registry,
         merge=lambda own: collect(settings.metrics_targets, own=own, client=client),
         token=settings.admin_token.get_secret_value() if settings.admin_token else "",
     )
+
+    async def stopped() -> None:
+        await client.aclose()
+        if store is not None:
+            await store.close()
+
     return Process(
         health=health,
         http=HttpServer(app, settings.admin_bind),
         grpc_server=DrainingServer(server, xds),
         tasks={"pipeline": pipeline.run},
-        on_stopped=client.aclose,
+        on_stopped=stopped,
         drain_seconds=settings.drain_seconds,
     )
 

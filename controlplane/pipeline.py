@@ -12,13 +12,18 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from controlplane.config import ConfigError, GatewayConfig, Problem
+from controlplane.history import History
 from controlplane.model import Gateway
 from controlplane.preflight import EnvoyPreflight, PreflightError, PreflightUnavailableError
 from controlplane.resolve import resolve
 from controlplane.rollout import Rollout
 from controlplane.sources import Loaded, Source
+from controlplane.store import Outcome
 from controlplane.translate import translate
 from controlplane.xds.snapshot import Snapshot
+
+OUTCOME_SECONDS = 10.0
+"""How long the nodes have to answer before a revision counts as timed out."""
 
 _log = structlog.get_logger(__name__)
 
@@ -36,8 +41,12 @@ class Status:
 
     origin: str = ""
     """Where the live document came from."""
-    revision: str = ""
+    digest: str = ""
     """Hash of everything that the live document means; empty before the first."""
+    number: int | None = None
+    """Its number in the history; ``None`` when it is not there."""
+    outcome: Outcome = Outcome.PENDING
+    """What became of it on the nodes that are connected."""
     live_since: datetime | None = None
     gateway: Gateway | None = None
     refused: tuple[Problem, ...] = ()
@@ -58,12 +67,15 @@ class Pipeline:
         *,
         source: Source,
         rollout: Rollout,
+        history: History,
         preflight: EnvoyPreflight | None,
         listen_address: str,
         registry: CollectorRegistry,
     ) -> None:
         self._source = source
         self._rollout = rollout
+        self._history = history
+        self._following: asyncio.Task[None] | None = None
         self._preflight = preflight
         self._listen_address = listen_address
         self.status = Status()
@@ -95,7 +107,8 @@ class Pipeline:
         changed = await self._rollout.publish(compiled.snapshot)
         self._loads.labels("applied" if changed else "unchanged").inc()
         if changed or not self.status.live_since:
-            self._goes_live(loaded.origin, compiled)
+            number = await self._history.record(loaded)
+            self._goes_live(loaded.origin, compiled, number)
         else:
             self.status = replace(self.status, refused=(), refused_at=None)
 
@@ -121,12 +134,24 @@ class Pipeline:
             raise loaded.content
         return self.compile(loaded.content)
 
-    def _goes_live(self, origin: str, compiled: Compiled) -> None:
+    def _goes_live(self, origin: str, compiled: Compiled, number: int | None) -> None:
         now = datetime.now(UTC)
-        revision = _revision(compiled.snapshot)
-        self.status = Status(origin=origin, revision=revision, live_since=now, gateway=compiled.gateway)
+        digest = _digest(compiled.snapshot)
+        self.status = Status(origin=origin, digest=digest, number=number, live_since=now, gateway=compiled.gateway)
         self._live_since.set(now.timestamp())
-        _log.info("document is live", origin=origin, revision=revision, routes=len(compiled.gateway.routes))
+        _log.info(
+            "document is live", origin=origin, revision=number, digest=digest, routes=len(compiled.gateway.routes)
+        )
+        if self._following is not None:
+            self._following.cancel()  # what becomes of a revision that is not live any more is of no interest
+        self._following = asyncio.create_task(self._follow(compiled.snapshot, number), name="outcome")
+
+    async def _follow(self, snapshot: Snapshot, number: int | None) -> None:
+        """Write down when every node has what is live, or that one has not."""
+        outcome = await self._rollout.outcome(snapshot, OUTCOME_SECONDS)
+        self.status = replace(self.status, outcome=outcome)
+        _log.info("nodes have answered", outcome=outcome, revision=number)
+        await self._history.mark(number, outcome)
 
     def _refuse(self, origin: str, error: ConfigError) -> None:
         self._loads.labels("refused").inc()
@@ -140,6 +165,6 @@ def _refused_by_envoy(document: GatewayConfig, error: PreflightError) -> Problem
     )
 
 
-def _revision(snapshot: Snapshot) -> str:
+def _digest(snapshot: Snapshot) -> str:
     versions = "".join(f"{url}={version};" for url, version in sorted(snapshot.versions.items()))
     return hashlib.sha256(versions.encode()).hexdigest()[:12]

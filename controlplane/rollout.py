@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import structlog
 
+from controlplane.store import Outcome
 from controlplane.xds.snapshot import EMPTY, Snapshot
 from servicekit.contracts import AuthPolicy, LimitPolicy
 
@@ -31,6 +33,10 @@ class Acknowledged(Protocol):
     def complete(self) -> bool:
         """Whether every connected client has ACKed."""
 
+    @property
+    def refused(self) -> Mapping[str, str]:
+        """Ids of the nodes that refuse, and their words."""
+
 
 class Ledger(Protocol):
     """Who has what."""
@@ -49,6 +55,14 @@ class Rollout:
         self._ledger = ledger
         self._group = group
         self._policy_deadline = policy_deadline
+
+    async def outcome(self, snapshot: Snapshot, seconds: float) -> Outcome:
+        """What has become of ``snapshot``, when each connected node has answered or after ``seconds``."""
+        answered = await self._ledger.wait_acked(self._group, snapshot, tuple(snapshot.versions), seconds)
+        if answered.refused:
+            _log.error("nodes refuse what is live", nodes=dict(answered.refused))
+            return Outcome.REFUSED
+        return Outcome.APPLIED if answered.complete else Outcome.TIMED_OUT
 
     async def publish(self, snapshot: Snapshot) -> bool:
         """Make ``snapshot`` what the group should have; return whether that was a change.

@@ -45,6 +45,12 @@ class ControlPlaneSettings(PeerSettings):
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
 
+    store_url: SecretStr | None = None
+    """Database of the history: ``sqlite:////path/history.db`` or ``postgresql://…``. Without it no history is kept."""
+
+    store_revisions: int = Field(default=1000, ge=1)
+    """Revisions that the history keeps."""
+
     envoy_path: Path | None = None
     """The Envoy binary that sees every snapshot before it goes live; without it the one of the ``embedded`` extra, if
     that is there."""

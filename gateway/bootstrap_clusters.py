@@ -9,6 +9,8 @@ from pathlib import Path
 import envoy_data_plane.envoy.config.cluster.v3 as cluster_v3
 import envoy_data_plane.envoy.config.core.v3 as core_v3
 import envoy_data_plane.envoy.config.endpoint.v3 as endpoint_v3
+import envoy_data_plane.envoy.extensions.clusters.common.dns.v3 as common_dns_v3
+import envoy_data_plane.envoy.extensions.clusters.dns.v3 as dns_v3
 import envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 as tls_v3
 import envoy_data_plane.envoy.extensions.upstreams.http.v3 as upstream_http_v3
 import envoy_data_plane.envoy.type.matcher.v3 as matcher_v3
@@ -20,6 +22,7 @@ from servicekit.contracts.data_plane import ADMIN_CLUSTER, EXT_AUTHZ_CLUSTER, RA
 from servicekit.tls import AUTHORITY, CERTIFICATE, PRIVATE_KEY, require_private
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_DNS_RETRY = timedelta(milliseconds=500)
 _CONNECT_TIMEOUT = timedelta(milliseconds=500)
 _KEEPALIVE = core_v3.KeepaliveSettings(interval=timedelta(seconds=30), timeout=timedelta(seconds=5))
 _MAX_REQUESTS = 4096
@@ -83,9 +86,19 @@ def _cluster(name: str, address: Address) -> cluster_v3.Cluster:
         ),
     )
     if not address.is_unix and not _is_ip(address.host):
-        cluster.type = cluster_v3.ClusterDiscoveryType.STRICT_DNS
-        cluster.dns_lookup_family = cluster_v3.ClusterDnsLookupFamily.V4_PREFERRED
+        cluster.type, cluster.cluster_type = None, _dns()
     return cluster
+
+
+def _dns() -> cluster_v3.ClusterCustomClusterType:
+    """Every address that the name has. One that is not there yet belongs to a part that is starting: it is asked for
+    again soon, for Envoy's own 5 s would be as many seconds of 503.
+    """
+    dns = dns_v3.DnsCluster(
+        dns_lookup_family=common_dns_v3.DnsLookupFamily.V4_PREFERRED,
+        dns_failure_refresh_rate=dns_v3.DnsClusterRefreshRate(base_interval=_DNS_RETRY, max_interval=_DNS_RETRY),
+    )
+    return cluster_v3.ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns))
 
 
 def _mutual_tls(folder: Path, host: str) -> core_v3.TransportSocket:

@@ -12,8 +12,10 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from controlplane.admin import errors
 from controlplane.admin.config import config_router
 from controlplane.admin.nodes import nodes_router
+from controlplane.admin.revisions import revisions_router
 from controlplane.admin.security import TokenCheck
 from controlplane.pipeline import Pipeline
+from controlplane.store import RevisionStore
 from controlplane.xds.ledger import Ledger
 from servicekit.health import Health
 from servicekit.http import health_routes
@@ -23,11 +25,18 @@ Merge = Callable[[str], Awaitable[str]]
 
 
 def build_admin_app(
-    *, pipeline: Pipeline, ledger: Ledger, health: Health, registry: CollectorRegistry, merge: Merge, token: str
+    *,
+    pipeline: Pipeline,
+    store: RevisionStore | None,
+    ledger: Ledger,
+    health: Health,
+    registry: CollectorRegistry,
+    merge: Merge,
+    token: str,
 ) -> FastAPI:
     """Put the application together. Health and metrics are open; everything else needs ``token``.
 
-    An empty ``token`` lets nobody in.
+    An empty ``token`` lets nobody in; without a ``store`` there is no history to show.
     """
     app = FastAPI(
         title="API Gateway admin API",
@@ -44,7 +53,10 @@ def build_admin_app(
         return Response(await merge(generate_latest(registry).decode()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     guarded = [Depends(TokenCheck(token))]
-    for router in (config_router(pipeline), nodes_router(ledger)):
+    routers = [config_router(pipeline), nodes_router(ledger)]
+    if store is not None:
+        routers.append(revisions_router(store, pipeline.compile))
+    for router in routers:
         app.include_router(router, prefix="/api/v1", dependencies=guarded)
 
     @app.get("/api/v1/openapi.json", dependencies=guarded, include_in_schema=False)

@@ -12,6 +12,7 @@ from controlplane.admin.errors import ApiError
 from controlplane.config import ConfigError, Problem, load_document
 from controlplane.model import Gateway
 from controlplane.pipeline import Pipeline
+from controlplane.store import Outcome
 
 _LARGEST_DOCUMENT = 4 * 1024 * 1024
 
@@ -34,7 +35,12 @@ class StatusOut(BaseModel):
     """What is live, and what was refused last."""
 
     origin: str
-    revision: str
+    digest: str
+    """Hash of everything that the live document means."""
+    revision: int | None
+    """Its number in the history; null when no history is kept."""
+    outcome: Outcome
+    """Whether every connected node has acknowledged it."""
     live_since: datetime | None
     listeners: list[str]
     upstreams: list[str]
@@ -61,7 +67,9 @@ def config_router(pipeline: Pipeline) -> APIRouter:
         now = pipeline.status
         return StatusOut(
             origin=now.origin,
-            revision=now.revision,
+            digest=now.digest,
+            revision=now.number,
+            outcome=now.outcome,
             live_since=now.live_since,
             listeners=[listener.name for listener in now.gateway.listeners] if now.gateway else [],
             upstreams=[upstream.name for upstream in now.gateway.upstreams] if now.gateway else [],

@@ -121,9 +121,9 @@ def _load(reading: _Reading, origin: str) -> Loaded:
         problem = Problem(path=(), code="unreadable", message=reading, origin=origin)
         return Loaded(origin, ConfigError([problem]))
     try:
-        return Loaded(origin, load_document(reading, origin=origin))
+        return Loaded(origin, load_document(reading, origin=origin), reading)
     except ConfigError as error:
-        return Loaded(origin, error)
+        return Loaded(origin, error, reading)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -17,6 +17,8 @@ class Loaded:
     """Where it was read: a file name, or ``environment``."""
     content: GatewayConfig | ConfigError
     """The document, or why it is none."""
+    text: bytes = b""
+    """As it was written; empty when it was not a text."""
 
 
 class Source(Protocol):

@@ -36,8 +36,7 @@ async def open_store(url: str) -> SqlRevisionStore:
     parsed = _parse(url)
     with as_store_error("the revision store cannot be opened"):
         if parsed.database and _is_sqlite(parsed):
-            # SQLite would make it readable by all, and documents hold hashes of API keys.
-            await asyncio.to_thread(Path(parsed.database).touch, mode=0o600)
+            await asyncio.to_thread(_make_private, Path(parsed.database))
         engine = _engine(parsed)
         try:
             async with asyncio.timeout(_MIGRATION_DEADLINE), engine.connect() as connection:
@@ -47,6 +46,12 @@ async def open_store(url: str) -> SqlRevisionStore:
             await engine.dispose()
             raise
     return SqlRevisionStore(engine, deadline=_DEADLINE)
+
+
+def _make_private(path: Path) -> None:
+    """SQLite would make the file readable by all, and documents hold hashes of API keys."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path.touch(mode=0o600)
 
 
 def _parse(url: str) -> URL:

@@ -10,6 +10,7 @@ import sys
 
 _PROBLEMS = frozenset(
     {
+        "controlplane.store.errors.StoreError",
         "gateway.binaries.MissingBinaryError",
         "gateway.child.CannotStartError",
         "gateway.errors.CommandError",

@@ -39,6 +39,13 @@ COMMANDS = (
     ),
     Command("envoy", "gateway.cli.envoy", "Run Envoy with the bootstrap that the settings give."),
     Command("bootstrap", "gateway.cli.envoy", "Print Envoy's bootstrap, for an Envoy that you run yourself."),
+    Command("log", "gateway.cli.revisions", "List the revisions of the document, newest first."),
+    Command("show", "gateway.cli.revisions", "Print the document of one revision as it was written."),
+    Command(
+        "diff",
+        "gateway.cli.revisions",
+        "Say what changes from one revision to another.",
+    ),
     Command(
         "certs", "gateway.cli.certs", "Make a private authority and a certificate, for mutual TLS between the parts."
     ),

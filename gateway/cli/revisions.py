@@ -87,7 +87,10 @@ def diff(
     after: Annotated[int, typer.Argument(help="The number of the newer one.", metavar="B", min=1)],
     output: Format = Output.TEXT,
 ) -> None:
-    """Say what changes from revision A to revision B: what the documents mean, and which xDS resources differ."""
+    """Say what changes from one revision to another.
+
+    What the documents mean, and which xDS resources differ.
+    """
     difference = _get(f"/revisions/{before}/diff", to=after)
     if output is Output.JSON:
         _print_json(difference)

@@ -50,4 +50,7 @@ class UpSettings(ProcessSettings):
     """Redis or Valkey that holds the buckets. Without it a Valkey of its own runs, in memory."""
 
     state_dir: Path | None = None
-    """Folder for the last good policies. Without it they last as long as the run."""
+    """Folder for the last good policies and the history. Without it they last as long as the run."""
+
+    store_url: SecretStr | None = None
+    """Database of the history; without it a file beside the last good policies."""

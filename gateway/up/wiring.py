@@ -31,7 +31,7 @@ MANAGED = (
 )
 """Settings that a run gives its processes itself, whatever the environment says: the links between them."""
 
-_SECRETS = ("GATEWAY_ADMIN_TOKEN", "GATEWAY_REDIS_URL")
+_SECRETS = ("GATEWAY_ADMIN_TOKEN", "GATEWAY_REDIS_URL", "GATEWAY_STORE_URL")
 _VALKEY_MEMORY = "64mb"
 
 
@@ -117,9 +117,18 @@ def _control_plane(run: Run) -> Component:
         "GATEWAY_XDS_BIND": str(run.socket("xds")),
         "GATEWAY_ADMIN_BIND": str(settings.admin_bind),
         "GATEWAY_ADMIN_TOKEN": run.admin_token,
+        "GATEWAY_STORE_URL": settings.store_url.get_secret_value() if settings.store_url else _own_history(run),
         "GATEWAY_METRICS_TARGETS": json.dumps([f"http://{reachable(page)}/metrics" for page in pages]),
     }
     return _process(run, "controlplane", told=told, ready=settings.admin_bind)
+
+
+def _own_history(run: Run) -> str:
+    return f"sqlite:///{_state(run) / 'history.db'}"
+
+
+def _state(run: Run) -> Path:
+    return (run.settings.state_dir or run.folder / "state").absolute()
 
 
 def _bootstrap(run: Run) -> Component:

@@ -51,14 +51,15 @@ class GatewayUp:
         with self.log_path.open("wb") as log:
             return subprocess.Popen(
                 command,
-                env=self._environment(),
+                env=self.environment(),
                 cwd=self._folder,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the processes of this gateway, and commands about it, are told."""
         binds = ("ENVOY_HEALTH_BIND", "EXT_AUTHZ_HTTP_BIND", "RATELIMIT_HTTP_BIND", "TELEMETRY_HTTP_BIND")
         return {
             **os.environ,
@@ -67,6 +68,7 @@ class GatewayUp:
             "GATEWAY_BACKEND_URL": f"http://127.0.0.1:{self.backend_port}",
             "GATEWAY_ADMIN_BIND": f"127.0.0.1:{self.admin_port}",
             "GATEWAY_ADMIN_TOKEN": _ADMIN_TOKEN,
+            "GATEWAY_ADMIN_URL": f"http://127.0.0.1:{self.admin_port}",
             "GATEWAY_DEMO_BACKEND_BIND": f"127.0.0.1:{self.backend_port}",
             "GATEWAY_DEMO_IDP_BIND": f"127.0.0.1:{self.idp_port}",
         }
@@ -105,7 +107,7 @@ class GatewayUp:
         done = await asyncio.to_thread(
             subprocess.run,
             [sys.executable, "-m", "gateway", "demo", "token", "--sub", sub],
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             check=True,
             timeout=20,

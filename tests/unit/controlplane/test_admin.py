@@ -33,6 +33,7 @@ class Admin:
 
         app = build_admin_app(
             pipeline=self.line,
+            store=None,
             ledger=self.ledger,
             health=Health(checks={"document": self.line.complaint}, started=True),
             registry=CollectorRegistry(),

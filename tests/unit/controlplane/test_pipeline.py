@@ -8,6 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from controlplane.config import ConfigError, load_document
+from controlplane.history import History
 from controlplane.pipeline import Pipeline
 from controlplane.preflight import EnvoyPreflight
 from controlplane.rollout import Rollout
@@ -49,6 +50,7 @@ def pipeline(cache: SnapshotCache, *texts: str, preflight: EnvoyPreflight | None
     return Pipeline(
         source=Fixed(*texts),
         rollout=Rollout(cache=cache, ledger=Ledger(clock=lambda: 0.0), group="edge", policy_deadline=1),
+        history=History(store=None, keep=1),
         preflight=preflight,
         listen_address="127.0.0.1",
         registry=CollectorRegistry(),
@@ -74,15 +76,15 @@ async def test_a_bad_document_changes_nothing_and_is_remembered() -> None:
     cache = SnapshotCache()
     line = pipeline(cache)
     await line.take(loaded(GOOD))
-    before, revision = cache.get("edge"), line.status.revision
+    before, revision = cache.get("edge"), line.status.digest
     await line.take(loaded(GOOD.replace("upstream: echo", "upstream: eco")))
     assert cache.get("edge") is before
-    assert line.status.revision == revision
+    assert line.status.digest == revision
     (problem,) = line.status.refused
     assert problem.hint == "did you mean 'echo'?"
     await line.take(loaded(GOOD))
     assert line.status.refused == ()
-    assert line.status.revision == revision
+    assert line.status.digest == revision
 
 
 async def test_a_document_that_envoy_refuses_does_not_go_live(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ class Answer:
     """How a wait ended."""
 
     complete: bool = True
+    refused: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass

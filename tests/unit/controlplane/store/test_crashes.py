@@ -92,7 +92,7 @@ async def test_a_killed_server_loses_nothing_that_was_answered() -> None:
         "",
         "mysql://a:secret@b/c",
         "sqlite://",
-        "sqlite:////nowhere/at/all/history.db",
+        "sqlite:////dev/null/history.db",
         "postgresql://ann:secret@127.0.0.1:1/history",
         "postgresql://ann:secret@127.0.0.1:port/history",
         "postgresql://ann:secret@/history?host=/nowhere",
