@@ -9,6 +9,7 @@ from controlplane.config import GatewayConfig
 from controlplane.config.authentication import ApiKey, Jwt
 from controlplane.config.rate_limits import RateLimit
 from controlplane.resolve.draft import Draft
+from servicekit.contracts.limit_policy import LONGEST_FILL_SECONDS
 
 
 def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
@@ -18,7 +19,16 @@ def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
             draft.identity_providers.append(_jwt(name, provider.jwt))
         elif provider.api_key is not None:
             draft.identity_providers.append(_api_key(name, provider.api_key))
-    draft.rate_limits.extend(_rate_limit(name, limit) for name, limit in document.rate_limits.items())
+    for name, written in document.rate_limits.items():
+        limit = _rate_limit(name, written)
+        draft.rate_limits.append(limit)
+        if limit.burst * limit.period / limit.requests > LONGEST_FILL_SECONDS:
+            draft.refuse(
+                ("rate_limits", name, "burst"),
+                "never-full",
+                f"{limit.burst} tokens at {limit.requests} in {limit.period:g} s would take over a century to gather",
+                "lower burst, or raise requests",
+            )
 
 
 def _jwt(name: str, written: Jwt) -> model.JwtProvider:

@@ -11,6 +11,9 @@ from servicekit.contracts.base import Contract
 DOMAIN = "gateway"
 """The rate-limit domain of every request that the gateway's own Envoy asks about."""
 
+LONGEST_FILL_SECONDS = 2**52 / 1_000_000
+"""A bucket takes at most this long (142 years) to fill: beyond it the arithmetic would not be exact."""
+
 LIMIT_ENTRY = "limit"
 """Key of the descriptor entry that names the :class:`Limit`. The entry after it has the limit's ``by`` as
 its key and the caller as its value: ``[("limit", "per-user"), ("user", "…")]``."""
