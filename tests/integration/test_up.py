@@ -114,7 +114,8 @@ async def test_killed_parts_come_back_and_only_their_own_work_suffers(gateway: G
     gateway.write(document(gateway) + "  - {match: {path_prefix: /added}, upstream: echo}\n")
     await gateway.until_status("/added/x", 200, seconds=10)
 
-    await kill(gateway, "envoy")
+    killed = await kill(gateway, "envoy")
+    await until_restarted(gateway, "envoy", killed)
     await gateway.until_status("/public/x", 200, seconds=10)
     for name in ("ext-authz", "controlplane", "envoy"):
         assert f"{name} died (killed by signal 9); starting it again" in gateway.log()
