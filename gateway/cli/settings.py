@@ -73,7 +73,9 @@ def _print_table(rows: Iterable[tuple[Setting, list[str]]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("setting", "value", "from", "process", "meaning", show_lines=True)
+    table = Table(box=None, pad_edge=False)
+    for title, cut in (("setting", False), ("value", True), ("from", False), ("process", True), ("meaning", True)):
+        table.add_column(title, no_wrap=not cut, overflow="fold")  # a name or a source that is cut is of no use
     for setting, roles in rows:
         cells = (setting.variable, setting.value, setting.source, ", ".join(roles), setting.meaning)
         table.add_row(*(Text(cell) for cell in cells))  # Text: a value with brackets is no markup
