@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -94,13 +93,8 @@ class HttpServer(uvicorn.Server):
         """
         self._socket = bind(self.address)
 
-    def stop(self, drain_seconds: float) -> None:
-        """Take no more connections, and give requests in flight ``drain_seconds`` (rounded up) to finish."""
-        self.config.timeout_graceful_shutdown = math.ceil(drain_seconds)
-        self.should_exit = True
-
     async def run_until_stopped(self) -> None:
-        """Serve until :meth:`stop`, on the address that :meth:`listen` has bound."""
+        """Serve until :attr:`should_exit` is set, on the address that :meth:`listen` has bound."""
         if self._socket is None:
             raise RuntimeError("listen() comes before run_until_stopped()")
         try:

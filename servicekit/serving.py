@@ -90,7 +90,7 @@ async def _drain(process: Process, http: asyncio.Task[None], tasks: list[asyncio
     _log.info("draining", seconds=process.drain_seconds)
     if process.grpc_server is not None:
         await process.grpc_server.stop(process.drain_seconds)
-    process.http.stop(process.drain_seconds)
+    process.http.should_exit = True
     for task in tasks:
         task.cancel()
     await asyncio.wait([http, *tasks], timeout=process.drain_seconds + 1)

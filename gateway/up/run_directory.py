@@ -55,7 +55,7 @@ def _make(base: Path) -> tuple[Path, int]:
 def _remove_left_over(base: Path) -> None:
     for path in base.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError):
-            if path.is_symlink() or path.stat().st_uid != os.getuid():
+            if path.lstat().st_uid != os.getuid():
                 continue
             lock = _lock(path)
             if lock is not None:
