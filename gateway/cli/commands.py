@@ -39,6 +39,7 @@ COMMANDS = (
     ),
     Command("envoy", "gateway.cli.envoy", "Run Envoy with the bootstrap that the settings give."),
     Command("bootstrap", "gateway.cli.envoy", "Print Envoy's bootstrap, for an Envoy that you run yourself."),
+    Command("nodes", "gateway.cli.nodes", "Show who is connected, and whether each has what is live."),
     Command("log", "gateway.cli.revisions", "List the revisions of the document, newest first."),
     Command("show", "gateway.cli.revisions", "Print the document of one revision as it was written."),
     Command(

@@ -61,3 +61,5 @@ async def test_every_save_is_a_revision_with_what_became_of_it(tmp_path: Path) -
         difference = await command(gateway, "diff", "1", "2")
         assert "timeout" in json.dumps(difference)
         assert "RouteConfiguration" in json.dumps(difference)
+        nodes = {node["id"]: node["synced"] for node in await command(gateway, "nodes")}
+        assert nodes == {"envoy": True, "ext-authz": True, "ratelimit": True}
