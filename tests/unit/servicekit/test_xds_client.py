@@ -29,7 +29,7 @@ def response(body: bytes = b"{}", *, name: str = "default", removed: tuple[str, 
 
 
 def session(applied: list[Policy], reason: str | None = None) -> Session:
-    """A session that remembers what it put in force, or refuses with ``reason``."""
+    """One stream: writes down what it put in force, or refuses with ``reason``."""
 
     def apply(policy: Policy) -> None:
         if reason is not None:
