@@ -134,4 +134,4 @@ def _shown(value: object) -> str:
 
 
 def _one_line(text: str | None) -> str:
-    return " ".join((text or "").split())
+    return " ".join((text or "").split()).replace("``", "`")
