@@ -30,10 +30,13 @@ class DeltaSubscription(Subscription):
             self._greet = True
         return answer
 
+    def _unsaid(self, found: Pending) -> list[str]:
+        if self.type_url not in types.KEPT_UNTIL_UNSUBSCRIBED:
+            return []
+        unsaid, found.gone = found.gone, []
+        return unsaid
+
     def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:
-        if self.type_url in types.KEPT_UNTIL_UNSUBSCRIBED and pending.gone:
-            self.knowledge.learn(dict.fromkeys(pending.gone, ABSENT))
-            pending.gone = []
         resources = fit(pending.upserts)
         removed: list[str] = []
         if len(resources) == len(pending.upserts):

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from controlplane.xds import types
+from controlplane.xds.clusters import ClusterReader
 from controlplane.xds.snapshot import Resource
 from controlplane.xds.subscription import Answer, Outstanding, Subscription
-from controlplane.xds.warming import WarmingReader
 
 SEQUENCE = (
     types.CLUSTER,
@@ -26,14 +26,15 @@ _USERS_OF_CLUSTERS = SEQUENCE[2:]
 _BRINGS_NEW_ROUTES = frozenset({types.LISTENER, types.SCOPED_ROUTE_CONFIGURATION})
 
 SETTLING_SECONDS = 1.0
-"""How long routes wait for what a new cluster needs and the server can't see, and old clusters for a client that is
-about to ask for the routes of a new listener."""
+"""How long is waited for what a client is about to ask for: endpoints of a new cluster, routes of a new listener, all
+that it has after a reconnect. Also the longest that a client waits for its first listeners while it leaves clusters
+unanswered."""
 
 
 class Order:
     """The gates of one stream. ``subscriptions`` is the stream's own mapping, which grows as the client asks."""
 
-    def __init__(self, subscriptions: Mapping[str, Subscription], reader: WarmingReader) -> None:
+    def __init__(self, subscriptions: Mapping[str, Subscription], reader: ClusterReader) -> None:
         self._subscriptions = subscriptions
         self._reader = reader
         self._revision = 0
@@ -41,12 +42,18 @@ class Order:
         self._new_clusters: tuple[Resource, ...] = ()
         self._new_clusters_at = 0.0
         self._listeners_at = float("-inf")
+        self._claimed_at = float("-inf")
         self.wake_at: float | None = None
         """When to look again although nothing has happened; set while a gate waits for time to pass."""
 
     def new_snapshot(self) -> None:
         """The stream has new targets."""
         self._revision += 1
+
+    def asked(self, type_url: str, now: float) -> None:
+        """The client has asked for a type for the first time on this stream."""
+        if type_url in SEQUENCE and not self._subscriptions[type_url].fresh:
+            self._claimed_at = now
 
     def sent(self, type_url: str, outstanding: Outstanding) -> None:
         """A response is on its way.
@@ -57,7 +64,7 @@ class Order:
         endpoints = self._subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
         if type_url == types.CLUSTER and endpoints is not None:
             for resource in outstanding.changed:
-                name = self._reader.read(resource).endpoints
+                name = self._reader.endpoints_of(resource)
                 if name is not None:
                     endpoints.resend(name)
 
@@ -67,11 +74,11 @@ class Order:
             self._refused_in[type_url] = self._revision
         elif type_url in _BRINGS_NEW_ROUTES:
             self._listeners_at = now
-        if type_url == types.CLUSTER:
+        elif type_url == types.CLUSTER:
             self._clusters_answered(answer, now)
 
     def _clusters_answered(self, answer: Answer, now: float) -> None:
-        """Routes wait for new clusters. A refused response may have been applied in part."""
+        """Routes wait for the endpoints of new clusters. Envoy has them by now; others may be about to ask."""
         if answer.outstanding.added:
             still_new = self._new_clusters if now < self._new_clusters_at + SETTLING_SECONDS else ()
             self._new_clusters = (*still_new, *answer.outstanding.added)
@@ -79,12 +86,21 @@ class Order:
 
     def may_send(self, type_url: str, now: float) -> bool:
         """Whether additions and changes of this type may go now."""
-        if type_url not in _USERS_OF_CLUSTERS or self._subscriptions[type_url].fresh:
+        if type_url not in _USERS_OF_CLUSTERS:
             return True  # endpoints too: a client warms clusters with them before it acknowledges the clusters
         earlier = list(self._present(SEQUENCE[: SEQUENCE.index(type_url)]))
-        if any(s.outstanding is not None or s.wants_to_send(removals=False) for s in earlier):
+        fresh = self._subscriptions[type_url].fresh
+        if any(self._is_ahead(one, now, patience=fresh) for one in earlier):
             return False
-        return not any(self._refused_now(s) for s in earlier) and not self._is_warming(now)
+        refused = not fresh and any(self._refused_now(one) for one in earlier)
+        return not refused and not self._is_warming(now)
+
+    def _is_ahead(self, earlier: Subscription, now: float, *, patience: bool) -> bool:
+        """Whether an earlier type comes first. A client that was never sent the later one waits only for a moment."""
+        if earlier.outstanding is None and not earlier.wants_to_send(removals=False):
+            return False
+        sent_at = earlier.progress.sent_at
+        return not (patience and sent_at is not None and self._has_passed(sent_at + SETTLING_SECONDS, now))
 
     def _refused_now(self, subscription: Subscription) -> bool:
         """What came with a refused response is held back. A later snapshot is not: one mistake must not stop all."""
@@ -92,24 +108,24 @@ class Order:
 
     def may_remove(self, type_url: str, now: float) -> bool:
         """Whether resources of this type may be taken away now."""
-        if type_url not in SEQUENCE or type_url in _USERS_OF_CLUSTERS:
+        if type_url != types.CLUSTER:
             return True
         users = list(self._present(_USERS_OF_CLUSTERS))
         if any(s.outstanding is not None or s.refused or s.wants_to_send(removals=True) for s in users):
             return False
-        others = self._present(tuple(url for url in SEQUENCE[:2] if url != type_url))
-        if any(s.outstanding is not None or s.wants_to_send(removals=False) for s in others):
+        endpoints = self._subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
+        if endpoints is not None and (endpoints.outstanding is not None or endpoints.wants_to_send(removals=False)):
             return False
-        if type_url == types.CLUSTER_LOAD_ASSIGNMENT and self._clusters_leave():
-            return False
-        return self._has_passed(self._listeners_at + SETTLING_SECONDS, now)
+        return self._has_passed(max(self._listeners_at, self._claimed_at) + SETTLING_SECONDS, now)
 
-    def _clusters_leave(self) -> bool:
+    @property
+    def clusters_move(self) -> bool:
+        """Whether the client holds clusters, or is about to, that it is not to keep."""
         clusters = self._subscriptions.get(types.CLUSTER)
-        return clusters is not None and clusters.wants_to_send(removals=True)
+        return clusters is not None and (clusters.outstanding is not None or clusters.wants_to_send(removals=True))
 
     def _is_warming(self, now: float) -> bool:
-        """Whether a cluster just added may not take traffic yet."""
+        """Whether a cluster just added has no endpoints yet."""
         if not self._new_clusters or self._has_passed(self._new_clusters_at + SETTLING_SECONDS, now):
             self._new_clusters = ()
             return False
@@ -119,13 +135,9 @@ class Order:
         return False
 
     def _waits(self, resource: Resource) -> bool:
-        warming = self._reader.read(resource)
-        if warming.unseen:
-            return True
+        name = self._reader.endpoints_of(resource)
         endpoints = self._subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
-        if warming.endpoints is None:
-            return False
-        return endpoints is None or not endpoints.has(warming.endpoints)
+        return name is not None and (endpoints is None or not endpoints.has(name))
 
     def _has_passed(self, moment: float, now: float) -> bool:
         if now >= moment:

@@ -126,7 +126,7 @@ class XdsServer:
             node, first = await _read(method, context)
         if first is None:
             return
-        client = self._client(node or Node(), context.peer())
+        client = self._client(node or Node(), context.peer(), aggregated=method.type_url is None)
         connection = self._connection(method, context, client)
         end_watch = self._cache.watch(client.group, connection.aim)
         self._ledger.connected(client)
@@ -138,10 +138,14 @@ class XdsServer:
             end_watch()
             self._ledger.disconnected(client)
 
-    def _client(self, node: Node, peer: str) -> Client:
-        # Random, so that a nonce of another stream, or of a server before this one, answers nothing.
-        nonces = f"{secrets.token_hex(4)}."
-        state = StreamState(nonce_prefix=nonces, shared=self._shared, limits=self._limits.client)
+    def _client(self, node: Node, peer: str, *, aggregated: bool) -> Client:
+        state = StreamState(
+            # Random, so that a nonce of another stream, or of a server before this one, answers nothing.
+            nonce_prefix=f"{secrets.token_hex(4)}.",
+            aggregated=aggregated,
+            shared=self._shared,
+            limits=self._limits.client,
+        )
         return Client(node=node, group=self._group_of(node), peer=peer, connected_at=time.time(), state=state)
 
     def _connection(self, method: Method, context: grpc.aio.ServicerContext, client: Client) -> Connection:

@@ -132,6 +132,13 @@ def resource_set(resources: Iterable[Resource]) -> ResourceSet:
     return ResourceSet(_set_version(ordered.values()), MappingProxyType(ordered))
 
 
+def extended(base: ResourceSet, more: Iterable[Resource]) -> ResourceSet:
+    """``base`` and more resources of other names. The version is made from that of ``base``, not from all resources."""
+    added = {resource.name: resource for resource in more}
+    version = f"{base.version}+{_set_version(added.values())}"
+    return ResourceSet(version, MappingProxyType({**base.resources, **added}))
+
+
 def _set_version(resources: Iterable[Resource]) -> str:
     digest = hashlib.sha256()
     for resource in resources:

@@ -91,6 +91,13 @@ class SotwSubscription(Subscription):
         else:
             super()._refuse(outstanding)
 
+    def _unsaid(self, found: Pending) -> list[str]:
+        if self._whole:
+            return []
+        unsaid = [*found.missing, *found.gone]
+        found.missing, found.gone = [], []
+        return unsaid
+
     def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:
         if not self._whole:
             return self._compose_part(target, pending)
@@ -129,10 +136,6 @@ class SotwSubscription(Subscription):
         return {name: target.resources[name] for name in sorted(self.interest.names) if name in target.resources}
 
     def _compose_part(self, target: ResourceSet, pending: Pending) -> Response | None:
-        untold = (*pending.missing, *pending.gone)
-        if untold:
-            self.knowledge.learn(dict.fromkeys(untold, ABSENT))
-            pending.took(upserts=0, removed=len(untold))
         resources = fit(pending.upserts)
         if not resources:
             return None

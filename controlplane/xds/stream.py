@@ -7,14 +7,17 @@ from dataclasses import dataclass, field
 
 from controlplane.xds import types
 from controlplane.xds.changes import Differ
+from controlplane.xds.clusters import ClusterReader
 from controlplane.xds.delta import DeltaSubscription
 from controlplane.xds.errors import ProtocolError
 from controlplane.xds.messages import DeltaRequest, Response, SotwRequest
 from controlplane.xds.order import SEQUENCE, Order
-from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.snapshot import EMPTY, EMPTY_SET, Snapshot, extended
 from controlplane.xds.sotw import SotwSubscription
 from controlplane.xds.subscription import Answer, Subscription
-from controlplane.xds.warming import WarmingReader
+
+_MOST_KEPT = 10_000
+"""Endpoints of clusters that are gone which are kept for one client, while it never acknowledges any cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Shared:
     """What all streams of a server look up together."""
 
     differ: Differ = field(default_factory=Differ)
-    warming: WarmingReader = field(default_factory=WarmingReader)
+    clusters: ClusterReader = field(default_factory=ClusterReader)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,15 +40,23 @@ class Limits:
 
 
 class StreamState:
-    """Everything that the server remembers of one stream. Pure; ``now`` is seconds of the caller's clock."""
+    """Everything that the server remembers of one stream. Pure; ``now`` is seconds of the caller's clock.
 
-    def __init__(self, *, nonce_prefix: str, shared: Shared, limits: Limits) -> None:
+    Args:
+        nonce_prefix: begins every nonce; no other stream may have the same.
+        aggregated: whether the client asks for all types on this stream (ADS), so that their order is in its hands.
+    """
+
+    def __init__(self, *, nonce_prefix: str, aggregated: bool, shared: Shared, limits: Limits) -> None:
+        self._aggregated = aggregated
         self.subscriptions: dict[str, Subscription] = {}
         self._shared = shared
         self._limits = limits
         self._snapshot: Snapshot | None = None
         self._nonces = self._count(nonce_prefix)
-        self._order = Order(self.subscriptions, shared.warming)
+        self._order = Order(self.subscriptions, shared.clusters)
+        self._endpoints = EMPTY_SET
+        """Those of the snapshot, and what is kept of older ones for a while."""
 
     def take(self, request: SotwRequest | DeltaRequest, now: float) -> Answer | None:
         """Follow one request; return what it said to an outstanding response, if it answered one.
@@ -53,7 +64,10 @@ class StreamState:
         Raises:
             ProtocolError: the client asks for more than it may, or for one type in both variants.
         """
-        subscription = self.subscriptions.get(request.type_url) or self._subscribe(request)
+        subscription = self.subscriptions.get(request.type_url)
+        is_new = subscription is None
+        if subscription is None:
+            subscription = self._subscribe(request)
         if isinstance(request, SotwRequest) and isinstance(subscription, SotwSubscription):
             self._check(request.names, held=0)
             answer = subscription.take(request, now)
@@ -65,6 +79,8 @@ class StreamState:
             raise ProtocolError(f"both variants of {request.type_url} on one stream")
         if subscription.target is None:
             self._aim(subscription)
+        if is_new:
+            self._order.asked(request.type_url, now)
         if answer is not None:
             self._order.answered(request.type_url, answer, now)
         return answer
@@ -75,16 +91,21 @@ class StreamState:
             return
         self._snapshot = snapshot
         self._order.new_snapshot()
+        clusters = self.subscriptions.get(types.CLUSTER)
+        if clusters is not None:
+            self._aim(clusters)
+        self._keep_leaving_endpoints(snapshot)
         for subscription in self.subscriptions.values():
             self._aim(subscription)
 
     def next_response(self, now: float) -> Response | None:
         """The next response to send, if there is one now."""
         self._order.wake_at = None
+        self._let_endpoints_go()
         for type_url in self._turns():
             subscription = self.subscriptions[type_url]
             if not subscription.settle() and self._order.may_send(type_url, now):
-                removals = self._order.may_remove(type_url, now)
+                removals = not self._aggregated or self._order.may_remove(type_url, now)
                 response = subscription.next_response(removals=removals, now=now)
                 if response is not None and subscription.outstanding is not None:
                     self._order.sent(type_url, subscription.outstanding)
@@ -118,7 +139,30 @@ class StreamState:
         # Of a type that nobody has heard of there is nothing to say, not even that it is empty.
         heard_of = type_url in types.KNOWN or type_url in self._snapshot.resources
         if heard_of or subscription.target is not None or not subscription.fresh:
-            subscription.aim(self._snapshot.set_of(type_url))
+            is_endpoints = type_url == types.CLUSTER_LOAD_ASSIGNMENT
+            subscription.aim(self._endpoints if is_endpoints else self._snapshot.set_of(type_url))
+
+    def _keep_leaving_endpoints(self, snapshot: Snapshot | None) -> None:
+        """Keep endpoints that a cluster may wait for which is on its way out, or still on its way in.
+
+        A client that waits for the endpoints of a cluster, and never gets them, acknowledges no cluster for 15 s.
+        """
+        endpoints = (snapshot or EMPTY).set_of(types.CLUSTER_LOAD_ASSIGNMENT)
+        held, self._endpoints = self._endpoints, endpoints
+        if self._aggregated and self._order.clusters_move:
+            changed = self._shared.differ.between(held, endpoints)
+            leaving = [held.resources[name] for name in changed if name not in endpoints.resources]
+            if leaving:
+                self._endpoints = extended(endpoints, leaving[-_MOST_KEPT:])
+
+    def _let_endpoints_go(self) -> None:
+        """When the clusters are gone, so are their endpoints."""
+        if self._snapshot is None or self._order.clusters_move:
+            return
+        self._endpoints = self._snapshot.set_of(types.CLUSTER_LOAD_ASSIGNMENT)
+        endpoints = self.subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
+        if endpoints is not None and endpoints.target is not None:
+            endpoints.aim(self._endpoints)
 
     def _check(self, names: Iterable[str], *, held: int) -> None:
         asked = list(names)

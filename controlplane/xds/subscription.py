@@ -196,7 +196,13 @@ class Subscription(ABC):
                 found.missing.append(name)
             else:
                 found.gone.append(name)
+        unsaid = self._unsaid(found)
+        self.knowledge.learn(dict.fromkeys(unsaid, ABSENT))
         return found
+
+    @abstractmethod
+    def _unsaid(self, found: Pending) -> list[str]:
+        """Take out of ``found`` the names whose absence is not told, and return them."""
 
     @abstractmethod
     def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:

@@ -6,7 +6,6 @@ import itertools
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ConfigSource
-from envoy.config.core.v3.health_check_pb2 import HealthCheck
 
 from controlplane.xds import types
 from controlplane.xds.messages import Response
@@ -31,7 +30,7 @@ def snapshot_of(type_url: str, **contents: str) -> Snapshot:
     return Snapshot.of(resource(type_url, name, content) for name, content in contents.items())
 
 
-def eds_cluster(name: str, *, timeout: int = 1, checked: bool = False) -> Resource:
+def eds_cluster(name: str, *, timeout: int = 1) -> Resource:
     """A cluster that takes its endpoints from the same stream. Another ``timeout`` is another version."""
     cluster = Cluster(
         name=name,
@@ -39,8 +38,6 @@ def eds_cluster(name: str, *, timeout: int = 1, checked: bool = False) -> Resour
         eds_cluster_config=Cluster.EdsClusterConfig(eds_config=ConfigSource(ads=AggregatedConfigSource())),
     )
     cluster.connect_timeout.FromSeconds(timeout)
-    if checked:
-        cluster.health_checks.append(HealthCheck())
     return encode_message(name, cluster)
 
 
@@ -49,9 +46,11 @@ def endpoints(name: str, content: str = "1") -> Resource:
     return resource(types.CLUSTER_LOAD_ASSIGNMENT, name, content)
 
 
-def stream(*, limits: Limits | None = None) -> StreamState:
-    """A stream of its own."""
-    return StreamState(nonce_prefix=f"{next(_STREAMS):x}.", shared=Shared(), limits=limits or Limits())
+def stream(*, aggregated: bool = False, limits: Limits | None = None) -> StreamState:
+    """A stream of its own; for one type, unless it is aggregated."""
+    return StreamState(
+        nonce_prefix=f"{next(_STREAMS):x}.", aggregated=aggregated, shared=Shared(), limits=limits or Limits()
+    )
 
 
 def names(response: Response | None) -> list[str]:

@@ -1,0 +1,343 @@
+"""Make before break, step by step: what has to be acknowledged before what is sent."""
+
+from __future__ import annotations
+
+import pytest
+
+from controlplane.xds.messages import DeltaRequest, Response, SotwRequest
+from controlplane.xds.order import SETTLING_SECONDS
+from controlplane.xds.snapshot import Resource, Snapshot
+from controlplane.xds.types import (
+    CLUSTER,
+    CLUSTER_LOAD_ASSIGNMENT,
+    LISTENER,
+    ROUTE_CONFIGURATION,
+    SECRET,
+    VIRTUAL_HOST,
+)
+from tests.unit.controlplane.xds.builders import OTHER, eds_cluster, endpoints, names, resource, stream
+
+EDS, RDS, VHDS = CLUSTER_LOAD_ASSIGNMENT, ROUTE_CONFIGURATION, VIRTUAL_HOST
+IN_USE = (CLUSTER, EDS, LISTENER, RDS)
+
+
+def generation(content: str, *clusters: str) -> Snapshot:
+    """A snapshot in which everything but the clusters' names depends on ``content``."""
+    return Snapshot.of(
+        [
+            *(eds_cluster(name, timeout=int(content)) for name in clusters),
+            *(endpoints(name, content) for name in clusters),
+            resource(LISTENER, "l", content),
+            resource(RDS, "r", content),
+        ]
+    )
+
+
+class Proxy:
+    """A delta client that has acknowledged ``snapshot``; ``now`` is its clock."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.now = 0.0
+        self.state = stream(aggregated=True)
+        self.state.aim(snapshot)
+        self.ask(CLUSTER)
+        self.ask(EDS, *snapshot.of_type(EDS))
+        self.ask(LISTENER)
+        self.ask(RDS, "r")
+        while (response := self.receive()) is not None:
+            self.answer(response)
+        self.now += 60
+
+    def ask(self, type_url: str, *subscribe: str) -> None:
+        """Subscribe; without names, to everything."""
+        self.state.take(DeltaRequest(type_url=type_url, subscribe=subscribe), now=self.now)
+
+    def receive(self) -> Response | None:
+        """What is sent now."""
+        return self.state.next_response(now=self.now)
+
+    def answer(self, response: Response, error: str | None = None) -> None:
+        """ACK or NACK."""
+        self.state.take(DeltaRequest(type_url=response.type_url, nonce=response.nonce, error=error), now=self.now)
+
+    def expect(self, type_url: str) -> Response:
+        """Receive a response of this type."""
+        response = self.receive()
+        assert response is not None, "nothing was sent"
+        assert response.type_url == type_url
+        return response
+
+    def nothing(self) -> None:
+        """Nothing is sent now."""
+        assert self.receive() is None
+
+
+def test_each_phase_waits_for_the_acknowledgement_of_the_former() -> None:
+    """Rules 20 and 21: clusters with endpoints, listeners, routes. Envoy acknowledges clusters when they are warm."""
+    proxy = Proxy(generation("1", "c"))
+    proxy.state.aim(generation("2", "c"))
+    clusters, load = proxy.expect(CLUSTER), proxy.expect(EDS)
+    proxy.nothing()
+    proxy.answer(load)
+    proxy.nothing()
+    proxy.answer(clusters)
+    listeners = proxy.expect(LISTENER)
+    proxy.nothing()
+    proxy.answer(listeners)
+    routes = proxy.expect(RDS)
+    proxy.answer(routes)
+    proxy.nothing()
+
+
+def test_old_clusters_go_last() -> None:
+    """Rule 20: after the routes are acknowledged; then their endpoints."""
+    proxy = Proxy(generation("1", "old"))
+    proxy.state.aim(generation("2", "new"))
+    clusters = proxy.expect(CLUSTER)
+    assert (names(clusters), clusters.removed) == (["new"], ())
+    proxy.ask(EDS, "new")
+    proxy.answer(proxy.expect(EDS))
+    proxy.answer(clusters)
+    proxy.answer(proxy.expect(LISTENER))
+    routes = proxy.expect(RDS)
+    proxy.now += SETTLING_SECONDS
+    proxy.nothing()
+    proxy.answer(routes)
+    clusters = proxy.expect(CLUSTER)
+    assert clusters.removed == ("old",)
+    proxy.nothing()
+    proxy.answer(clusters)
+    assert proxy.expect(EDS).removed == ("old",)
+
+
+def test_old_clusters_wait_for_a_client_that_is_about_to_ask_for_new_routes() -> None:
+    """Rule 20: a listener acknowledged just now may still route by its former routes."""
+    proxy = Proxy(generation("1", "old"))
+    proxy.state.aim(Snapshot.of([resource(LISTENER, "l", "2"), resource(RDS, "r2")]))
+    proxy.answer(proxy.expect(LISTENER))
+    routes = proxy.receive()
+    assert routes is not None
+    assert (routes.type_url, routes.removed) == (RDS, ("r",))
+    proxy.answer(routes)
+    proxy.nothing()
+    assert proxy.state.wake_at == proxy.now + SETTLING_SECONDS
+    proxy.ask(RDS, "r2")
+    proxy.answer(proxy.expect(RDS))
+    proxy.nothing()
+    proxy.now += SETTLING_SECONDS
+    assert proxy.expect(CLUSTER).removed == ("old",)
+
+
+def test_in_state_of_the_world_old_clusters_are_sent_along_until_nobody_uses_them() -> None:
+    """Rule 20: first old and new together, then the new ones alone."""
+    now = 0.0
+    state = stream(aggregated=True)
+    nonces: dict[str, str] = {}
+
+    def ask(type_url: str, *wanted: str) -> None:
+        state.take(SotwRequest(type_url=type_url, names=wanted, nonce=nonces.get(type_url, "")), now=now)
+
+    def accept(type_url: str, *wanted: str) -> Response:
+        response = state.next_response(now=now)
+        assert response is not None
+        assert response.type_url == type_url
+        nonces[type_url] = response.nonce
+        ask(type_url, *wanted)
+        return response
+
+    state.aim(Snapshot.of([eds_cluster("old"), resource(RDS, "r")]))
+    ask(CLUSTER)
+    ask(RDS, "r")
+    accept(CLUSTER)
+    now += 60
+    accept(RDS, "r")
+    after = Snapshot.of([eds_cluster("new"), resource(RDS, "r", "2")])
+    state.aim(after)
+    both = accept(CLUSTER)
+    assert names(both) == ["new", "old"]
+    assert both.version != after.version(CLUSTER)
+    now += SETTLING_SECONDS
+    accept(RDS, "r")
+    last = accept(CLUSTER)
+    assert (names(last), last.version) == (["new"], after.version(CLUSTER))
+    assert state.next_response(now=now) is None
+
+
+def test_a_client_that_has_nothing_of_a_type_waits_for_a_moment_only() -> None:
+    """Rule 20: it has nothing that could break, and may never acknowledge what another would."""
+    state = stream(aggregated=True)
+    state.aim(generation("1", "c"))
+    for type_url in IN_USE:
+        state.take(DeltaRequest(type_url=type_url, subscribe=("*",)), now=0)
+    sent = [response.type_url for _ in range(3) if (response := state.next_response(now=0)) is not None]
+    assert sent == [CLUSTER, EDS]
+    assert state.wake_at == SETTLING_SECONDS
+    for moment in (1, 2):
+        response = state.next_response(now=moment * SETTLING_SECONDS)
+        assert response is not None
+        sent.append(response.type_url)
+    assert sent == list(IN_USE)
+
+
+def test_a_restarting_client_gets_its_listeners_though_it_refuses_a_cluster() -> None:
+    """Rule 20: nothing at all would be worse than all but one."""
+    state = stream(aggregated=True)
+    state.aim(generation("1", "c"))
+    state.take(DeltaRequest(type_url=CLUSTER), now=0)
+    response = state.next_response(now=0)
+    assert response is not None
+    state.take(DeltaRequest(type_url=CLUSTER, nonce=response.nonce, error="no"), now=0)
+    state.take(DeltaRequest(type_url=LISTENER), now=0)
+    response = state.next_response(now=0)
+    assert response is not None
+    assert response.type_url == LISTENER
+
+
+def test_a_reconnecting_client_is_held_up() -> None:
+    """Rule 20: what it says that it has may break as well."""
+    before = generation("1", "c")
+    state = stream(aggregated=True)
+    state.aim(generation("2", "c"))
+    for type_url in IN_USE:
+        have = {name: r.version for name, r in before.of_type(type_url).items()}
+        state.take(DeltaRequest(type_url=type_url, initial_versions=have), now=0)
+    sent = [response.type_url for _ in range(5) if (response := state.next_response(now=0)) is not None]
+    assert sent == [CLUSTER, EDS]
+
+
+def test_routes_wait_until_a_new_cluster_has_endpoints() -> None:
+    """Rule 21: the client is given a moment to ask for them."""
+    proxy = Proxy(generation("1", "a"))
+    proxy.state.aim(generation("1", "a", "c").with_resource(resource(RDS, "r", "2")))
+    proxy.answer(proxy.expect(CLUSTER))
+    proxy.nothing()
+    proxy.ask(EDS, "c")
+    load = proxy.expect(EDS)
+    proxy.nothing()
+    proxy.answer(load)
+    proxy.answer(proxy.expect(RDS))
+
+
+def test_a_client_that_never_asks_for_endpoints_delays_its_routes_by_a_moment() -> None:
+    """Rule 21: and no longer."""
+    proxy = Proxy(generation("1", "a"))
+    proxy.state.aim(generation("1", "a", "c").with_resource(resource(RDS, "r", "2")))
+    proxy.answer(proxy.expect(CLUSTER))
+    proxy.nothing()
+    assert proxy.state.wake_at == proxy.now + SETTLING_SECONDS
+    proxy.now += SETTLING_SECONDS
+    proxy.answer(proxy.expect(RDS))
+
+
+def test_a_changed_cluster_is_followed_by_its_endpoints() -> None:
+    """Rule 22: though they have not changed; the client waits for them and does not ask."""
+    proxy = Proxy(generation("1", "c", "d"))
+    proxy.state.aim(generation("1", "c", "d").with_resource(eds_cluster("c", timeout=9)))
+    assert names(proxy.expect(CLUSTER)) == ["c"]
+    load = proxy.expect(EDS)
+    assert names(load) == ["c"]
+    proxy.answer(load)
+    proxy.nothing()
+
+
+def test_endpoints_of_a_cluster_that_is_leaving_can_still_be_had() -> None:
+    """Rule 20: the client has just heard of the cluster, and acknowledges it when it is warm."""
+    proxy = Proxy(generation("1", "c"))
+    proxy.state.aim(generation("1", "c", "short"))
+    clusters = proxy.expect(CLUSTER)
+    proxy.state.aim(generation("1", "c"))
+    proxy.ask(EDS, "short")
+    load = proxy.expect(EDS)
+    assert names(load) == ["short"]
+    proxy.answer(load)
+    proxy.answer(clusters)
+    clusters = proxy.expect(CLUSTER)
+    assert clusters.removed == ("short",)
+    proxy.answer(clusters)
+    assert proxy.expect(EDS).removed == ("short",)
+
+
+def test_endpoints_that_are_on_their_way_are_sent_again_after_a_changed_cluster() -> None:
+    """Rule 22: the client may take them for the former cluster's."""
+    proxy = Proxy(generation("1", "c"))
+    base = generation("1", "c").with_resource(endpoints("c", "2"))
+    proxy.state.aim(base)
+    load = proxy.expect(EDS)
+    proxy.state.aim(base.with_resource(eds_cluster("c", timeout=9)))
+    proxy.expect(CLUSTER)
+    proxy.answer(load)
+    assert names(proxy.expect(EDS)) == ["c"]
+
+
+def test_endpoints_that_were_refused_are_not_sent_after_a_changed_cluster() -> None:
+    """Rules 2 and 22: they are still the same."""
+    proxy = Proxy(generation("1", "c"))
+    base = generation("1", "c").with_resource(endpoints("c", "bad"))
+    proxy.state.aim(base)
+    proxy.answer(proxy.expect(EDS), error="no")
+    proxy.state.aim(base.with_resource(eds_cluster("c", timeout=9)))
+    proxy.expect(CLUSTER)
+    proxy.nothing()
+
+
+def test_what_comes_with_a_refused_cluster_is_held_back() -> None:
+    """Rule 20: routes must not lead to what the client refused; endpoints of other clusters go on."""
+    proxy = Proxy(generation("1", "c"))
+    proxy.state.aim(generation("2", "c"))
+    proxy.answer(proxy.expect(CLUSTER), error="no")
+    proxy.answer(proxy.expect(EDS))
+    proxy.nothing()
+
+
+def test_a_later_snapshot_is_not_held_back_by_an_older_refusal() -> None:
+    """Rule 20: one mistake must not stop every change; each type is a world of its own."""
+    proxy = Proxy(generation("1", "c"))
+    bad = generation("1", "c").with_resource(eds_cluster("c", timeout=9))
+    proxy.state.aim(bad)
+    proxy.answer(proxy.expect(CLUSTER), error="no")
+    proxy.answer(proxy.expect(EDS))
+    proxy.state.aim(bad.with_resource(resource(RDS, "r", "2")))
+    proxy.answer(proxy.expect(RDS))
+
+
+def test_old_clusters_stay_while_the_new_routes_are_refused() -> None:
+    """Rule 20: the client still routes by the former ones."""
+    proxy = Proxy(generation("1", "old", "other"))
+    after = generation("1", "other").with_resource(resource(RDS, "r", "bad"))
+    proxy.state.aim(after)
+    proxy.answer(proxy.expect(RDS), error="no")
+    proxy.now += 60
+    proxy.nothing()
+    proxy.state.aim(after.with_resource(resource(RDS, "r", "good")))
+    proxy.answer(proxy.expect(RDS))
+    assert proxy.expect(CLUSTER).removed == ("old",)
+
+
+def test_virtual_hosts_follow_routes() -> None:
+    """Rule 20: the last phase."""
+    proxy = Proxy(generation("1", "c").with_resource(resource(VHDS, "r/h")))
+    proxy.ask(VHDS, "r/h")
+    proxy.answer(proxy.expect(VHDS))
+    proxy.state.aim(
+        generation("1", "c").with_resource(resource(VHDS, "r/h", "2")).with_resource(resource(RDS, "r", "2"))
+    )
+    routes = proxy.expect(RDS)
+    proxy.nothing()
+    proxy.answer(routes)
+    proxy.expect(VHDS)
+
+
+@pytest.mark.parametrize("type_url", [SECRET, OTHER])
+def test_other_types_know_no_order(type_url: str) -> None:
+    """A secret or a policy waits for nobody."""
+    proxy = Proxy(generation("1", "c").with_resource(resource(type_url, "s")))
+    proxy.ask(type_url, "s")
+    proxy.answer(proxy.expect(type_url))
+    changed: list[Resource] = [eds_cluster("c", timeout=9), resource(type_url, "s", "2")]
+    snapshot = generation("1", "c")
+    for one in changed:
+        snapshot = snapshot.with_resource(one)
+    proxy.state.aim(snapshot)
+    proxy.expect(CLUSTER)
+    proxy.expect(EDS)
+    proxy.expect(type_url)
