@@ -116,7 +116,7 @@ async def test_other_errors_are_problem_documents_too(admin: Admin, path: str, s
 
 async def test_nodes_show_who_is_connected(admin: Admin) -> None:
     """With group, software and whether it has everything."""
-    state = StreamState(nonce_prefix="n", shared=Shared(), limits=Limits())
+    state = StreamState(nonce_prefix="n", aggregated=True, shared=Shared(), limits=Limits())
     node = Node(id="envoy-1", cluster="edge", user_agent="envoy 1.40.0")
     admin.ledger.connected(Client(node=node, group="edge", peer="unix:", connected_at=0.0, state=state))
     (shown,) = (await admin.http.get("/api/v1/nodes", headers=AUTHORIZED)).json()
