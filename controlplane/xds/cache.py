@@ -16,7 +16,7 @@ class SnapshotCache:
 
     def __init__(self) -> None:
         self._snapshots: dict[str, Snapshot] = {}
-        self._watchers: defaultdict[str, set[Watcher]] = defaultdict(set)
+        self._watchers: defaultdict[str, dict[object, Watcher]] = defaultdict(dict)
 
     def get(self, group: str, /) -> Snapshot | None:
         """What ``group`` should have; ``None`` when that is not known (yet)."""
@@ -42,11 +42,12 @@ class SnapshotCache:
 
     def watch(self, group: str, watcher: Watcher) -> Callable[[], None]:
         """Call ``watcher`` now and after each change; the function that is returned ends that."""
-        self._watchers[group].add(watcher)
+        key = object()
+        self._watchers[group][key] = watcher
         watcher(self.get(group))
 
         def end() -> None:
-            self._watchers[group].discard(watcher)
+            self._watchers[group].pop(key, None)
             if not self._watchers[group]:
                 del self._watchers[group]
 
@@ -54,5 +55,6 @@ class SnapshotCache:
 
     def _tell(self, group: str) -> None:
         snapshot = self.get(group)
-        for watcher in tuple(self._watchers.get(group, ())):
-            watcher(snapshot)
+        for key, watcher in tuple(self._watchers.get(group, {}).items()):
+            if key in self._watchers.get(group, {}):
+                watcher(snapshot)

@@ -46,10 +46,10 @@ def endpoints(name: str, content: str = "1") -> Resource:
     return resource(types.CLUSTER_LOAD_ASSIGNMENT, name, content)
 
 
-def stream(*, aggregated: bool = False, limits: Limits | None = None) -> StreamState:
+def stream(*, aggregated: bool = False, limits: Limits | None = None, shared: Shared | None = None) -> StreamState:
     """A stream of its own; for one type, unless it is aggregated."""
     return StreamState(
-        nonce_prefix=f"{next(_STREAMS):x}.", aggregated=aggregated, shared=Shared(), limits=limits or Limits()
+        nonce_prefix=f"{next(_STREAMS):x}.", aggregated=aggregated, shared=shared or Shared(), limits=limits or Limits()
     )
 
 

@@ -117,6 +117,39 @@ def test_a_change_while_a_refusal_is_on_its_way_is_sent_at_once() -> None:
     assert names(client.accept()) == ["a"]
 
 
+def test_a_refused_name_that_is_asked_for_again_is_not_refused_any_more() -> None:
+    """Rules 2 and 9: the client decides."""
+    client = Client(snapshot_of(EDS, a="1", b="1"))
+    client.ask("a", "b")
+    client.refuse()
+    client.ask("a", "b")
+    assert client.state.subscriptions[EDS].refused is False
+    client.accept()
+    assert client.state.subscriptions[EDS].synced
+
+
+def test_a_refusal_outlives_the_beginning_of_the_wildcard() -> None:
+    """Rule 2: what was refused by name is not asked for by ``*``."""
+    client = Client(snapshot_of(EDS, a="1", b="1"))
+    client.ask("a")
+    client.refuse()
+    client.ask("*")
+    assert names(client.accept()) == ["b"]
+    assert client.state.subscriptions[EDS].refused
+
+
+def test_a_refusal_does_not_answer_a_name_asked_for_since() -> None:
+    """Rules 3 and 9: the request for it came after the response was made."""
+    client = Client(snapshot_of(EDS, a="1"))
+    client.ask("a")
+    response = client.receive()
+    client.ask("a")
+    assert response is not None
+    client.ask(nonce=response.nonce, error="no")
+    assert names(client.accept()) == ["a"]
+    assert client.state.subscriptions[EDS].synced
+
+
 def test_acks_and_nacks_may_change_the_subscription() -> None:
     """Rule 3."""
     client = Client(snapshot_of(EDS, a="1", b="1"))

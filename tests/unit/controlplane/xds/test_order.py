@@ -7,6 +7,7 @@ import pytest
 from controlplane.xds.messages import DeltaRequest, Response, SotwRequest
 from controlplane.xds.order import SETTLING_SECONDS
 from controlplane.xds.snapshot import Resource, Snapshot
+from controlplane.xds.stream import Shared
 from controlplane.xds.types import (
     CLUSTER,
     CLUSTER_LOAD_ASSIGNMENT,
@@ -161,6 +162,31 @@ def test_in_state_of_the_world_old_clusters_are_sent_along_until_nobody_uses_the
     last = accept(CLUSTER)
     assert (names(last), last.version) == (["new"], after.version(CLUSTER))
     assert state.next_response(now=now) is None
+
+
+@pytest.mark.parametrize("between", [False, True])
+def test_in_state_of_the_world_a_reconnecting_client_is_known_by_its_version(between: bool) -> None:
+    """Rules 17 and 20: old clusters stay until the routes have changed, also for a client ``between`` two sets."""
+    shared = Shared()
+    before = Snapshot.of([eds_cluster("old"), resource(RDS, "r")])
+    after = Snapshot.of([eds_cluster("new"), resource(RDS, "r", "2")])
+    state = stream(aggregated=True, shared=shared)
+    state.aim(before)
+    state.take(SotwRequest(type_url=CLUSTER), now=0)
+    response = state.next_response(now=0)
+    assert response is not None
+    if between:
+        state.take(SotwRequest(type_url=CLUSTER, nonce=response.nonce), now=0)
+        state.take(SotwRequest(type_url=RDS, version="x", names=("r",)), now=0)
+        state.aim(after)
+        response = state.next_response(now=60)
+        assert names(response) == ["new", "old"]
+        assert response is not None
+    state = stream(aggregated=True, shared=shared)
+    state.aim(after if not between else after.with_resource(eds_cluster("third")))
+    state.take(SotwRequest(type_url=CLUSTER, version=response.version), now=0)
+    state.take(SotwRequest(type_url=RDS, version="x", names=("r",)), now=0)
+    assert "old" in names(state.next_response(now=0))
 
 
 def test_a_client_that_has_nothing_of_a_type_waits_for_a_moment_only() -> None:

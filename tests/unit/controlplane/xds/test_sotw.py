@@ -103,6 +103,18 @@ def test_a_whole_that_was_refused_shrinks_to_a_good_one() -> None:
     assert names(client.accept()) == ["good"]
 
 
+def test_a_whole_that_shrinks_while_its_refusal_is_on_its_way_is_sent() -> None:
+    """Rule 2: the refusal is of something older."""
+    client = Client(snapshot_of(LDS, good="1", bad="1"), LDS)
+    client.ask()
+    first = client.receive()
+    client.publish(good="1")
+    assert first is not None
+    client.nonce = first.nonce
+    client.ask(error="no")
+    assert names(client.accept()) == ["good"]
+
+
 def test_a_refusal_stands_when_only_others_resources_change() -> None:
     """Rule 2: what this client should have is still what it refused."""
     client = Client(snapshot_of(LDS, a="1"), LDS)
