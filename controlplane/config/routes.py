@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -23,10 +24,20 @@ def _check_re2(text: str) -> str:
     return text
 
 
+def _check_scope(text: str) -> str:
+    if not re.fullmatch(r"[!#-\[\]-~]+", text):
+        raise mistake(
+            "scope", "a scope is one word of visible ASCII without quotes and backslashes", "write one item each"
+        )
+    return text
+
+
 Regex = Annotated[
     str, Field(min_length=1, max_length=1024, json_schema_extra={"format": "regex"}), AfterValidator(_check_re2)
 ]
 """RE2 syntax; it has to match the whole value."""
+Scope = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_scope)]
+"""A scope-token of RFC 6749 §3.3."""
 HeaderText = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -96,6 +107,8 @@ class Route(Section):
     """Where they go."""
     authenticate: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Who may vouch for the caller: any one of these is enough. Empty is open to all."""
+    scopes: Annotated[list[Scope], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
+    """What the caller's token has to grant, all of them; 403 without. An API key grants none."""
     rate_limits: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Limits that all have to allow the request."""
     timeout: Annotated[float, Duration()] | None = None

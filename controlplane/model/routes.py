@@ -61,6 +61,8 @@ class Route:
     upstream: str
     authenticate: tuple[str, ...]
     """Identity providers, any of which is enough; empty is open to all."""
+    scopes: tuple[str, ...]
+    """What the caller's token has to grant, all of them (RFC 6749 §3.3)."""
     rate_limits: tuple[str, ...]
     timeout: float
     """Seconds for the whole exchange; 0 is none."""

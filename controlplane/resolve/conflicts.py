@@ -18,6 +18,7 @@ def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
     _duplicate_names("routes", (route.name for route in document.routes), draft)
     _unreachable_routes(draft)
     _limits_without_identity(draft)
+    _scopes_without_tokens(draft)
     _removed_headers(draft)
 
 
@@ -64,6 +65,17 @@ def _limits_without_identity(draft: Draft) -> None:
             elif limit.by == "api_key" and not by_key.intersection(route.authenticate):
                 message = f"{quoted(name)} counts by api_key, but no provider of the route takes API keys"
                 draft.refuse(path, "limit-without-identity", message, "use a limit by user")
+
+
+def _scopes_without_tokens(draft: Draft) -> None:
+    """Scopes on a route that no token opens: nobody could ever come in, or everybody would."""
+    tokens = {provider.name for provider in draft.identity_providers if isinstance(provider, JwtProvider)}
+    for index, route in enumerate(draft.routes):
+        if route.scopes and not tokens.intersection(route.authenticate):
+            message = "scopes are granted by tokens, and no provider of the route takes tokens"
+            draft.refuse(
+                ("routes", index, "scopes"), "scopes-without-tokens", message, "add a jwt provider to authenticate"
+            )
 
 
 def _removed_headers(draft: Draft) -> None:

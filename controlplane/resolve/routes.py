@@ -29,6 +29,7 @@ def _route(name: str, match: model.RouteMatch, written: Route, defaults: Default
         match=match,
         upstream=written.upstream,
         authenticate=tuple(written.authenticate),
+        scopes=tuple(sorted(written.scopes)),
         rate_limits=tuple(written.rate_limits),
         timeout=defaults.timeout if written.timeout is None else written.timeout,
         retry=_retry(merge_retry(written.retry, defaults.retry)),

@@ -39,20 +39,21 @@ class RuleBook:
     def __init__(self, providers: Iterable[model.IdentityProvider]) -> None:
         self.providers: Mapping[str, contracts.Provider] = {p.name: provider_contract(p) for p in providers}
         self.rules: dict[str, contracts.AuthRule] = {}
-        self._ids: dict[tuple[str, ...], str] = {}
+        self._ids: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
 
-    def rule_for(self, authenticate: tuple[str, ...]) -> str | None:
-        """The id of the rule for a route's ``authenticate``, noted in :attr:`rules`; ``None`` when it is open.
+    def rule_for(self, authenticate: tuple[str, ...], scopes: tuple[str, ...] = ()) -> str | None:
+        """The id of the rule for what a route asks of its callers, noted in :attr:`rules`; ``None`` when it is open.
 
         An id is the providers' names and a hash of all that they are, so that it means the same for ever.
         """
         if not authenticate:
             return None
-        if authenticate not in self._ids:
-            rule = contracts.AuthRule(any_of=authenticate)
-            self._ids[authenticate] = self._identify(rule)
-            self.rules[self._ids[authenticate]] = rule
-        return self._ids[authenticate]
+        demand = (authenticate, scopes)
+        if demand not in self._ids:
+            rule = contracts.AuthRule(any_of=authenticate, scopes=scopes)
+            self._ids[demand] = self._identify(rule)
+            self.rules[self._ids[demand]] = rule
+        return self._ids[demand]
 
     def _identify(self, rule: contracts.AuthRule) -> str:
         digest = hashlib.sha256(rule.encode())

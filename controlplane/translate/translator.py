@@ -42,7 +42,7 @@ def _contexts(gateway: Gateway, book: RuleBook) -> list[RouteContext]:
     def context(route: Route) -> RouteContext:
         return RouteContext(
             route=route,
-            auth_rule=book.rule_for(route.authenticate),
+            auth_rule=book.rule_for(route.authenticate, route.scopes),
             limits=tuple(limits[name] for name in route.rate_limits),
         )
 

@@ -102,11 +102,11 @@ class GatewayUp:
         """Everything that all processes wrote."""
         return self.log_path.read_text()
 
-    async def token(self, sub: str) -> str:
+    async def token(self, sub: str, *more: str) -> str:
         """A token of the demo identity provider."""
         done = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-m", "gateway", "demo", "token", "--sub", sub],
+            [sys.executable, "-m", "gateway", "demo", "token", "--sub", sub, *more],
             env=self.environment(),
             capture_output=True,
             check=True,

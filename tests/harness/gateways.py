@@ -91,6 +91,7 @@ def route(path: str = "/", kind: str = "prefix", **changes: Any) -> Route:
         "match": match(path, kind, **of_match),
         "upstream": "resumes",
         "authenticate": (),
+        "scopes": (),
         "rate_limits": (),
         "timeout": 15.0,
         "retry": NO_RETRY,

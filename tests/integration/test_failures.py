@@ -36,6 +36,7 @@ rate_limits:
 routes:
   - {{match: {{path_prefix: /public}}, upstream: echo}}
   - {{match: {{path_prefix: /api}}, upstream: echo, authenticate: [demo]}}
+  - {{match: {{path_prefix: /admin}}, upstream: echo, authenticate: [demo], scopes: [admin]}}
   - {{match: {{path_prefix: /limited}}, upstream: echo, rate_limits: [per-ip]}}
 """
 
@@ -93,6 +94,16 @@ async def test_the_rate_limiter_dies_and_requests_pass(gateway: GatewayUp) -> No
     kill(gateway, "ratelimit")
     assert await gateway.get_status("/limited/x") == 200
     await gateway.until_status("/limited/x", 429, seconds=15)
+
+
+async def test_who_may_not_gets_a_403_and_who_may_gets_in(gateway: GatewayUp) -> None:
+    """A problem document and RFC 6750's insufficient_scope; a token that grants the scope passes."""
+    answer = await gateway.get("/admin/x", authorization=f"Bearer {await gateway.token('alice')}")
+    assert answer.status_code == 403
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert 'error="insufficient_scope"' in answer.headers["www-authenticate"]
+    token = await gateway.token("alice", "--claim", "scope=read admin")
+    assert await gateway.get_status("/admin/x", authorization=f"Bearer {token}") == 200
 
 
 async def test_one_request_id_goes_through_all_parts(gateway: GatewayUp) -> None:
