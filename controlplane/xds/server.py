@@ -126,6 +126,7 @@ class XdsServer:
             node, first = await _read(method, context)
         if first is None:
             return
+        await context.send_initial_metadata(())  # a client with everything would hear nothing for hours
         client = self._client(node or Node(), context.peer(), aggregated=method.type_url is None)
         connection = self._connection(method, context, client)
         end_watch = self._cache.watch(client.group, connection.aim)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -80,31 +81,37 @@ class XdsSubscription(Generic[C]):
         pause = FIRST_PAUSE
         async with open_channel(self._settings.xds_address, self._settings, CHANNEL_OPTIONS) as channel:
             while True:
-                heard = await self._connection(channel)
-                pause = FIRST_PAUSE if heard else min(pause * 2, LONGEST_PAUSE)
+                began = time.monotonic()
+                taken = await self.connection(channel)
+                lasted = taken and time.monotonic() - began > LONGEST_PAUSE  # else each refusal would be asked for
+                pause = FIRST_PAUSE if lasted else min(pause * 2, LONGEST_PAUSE)
                 await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  spreads reconnects; nothing secret
 
-    async def _connection(self, channel: grpc.aio.Channel) -> bool:
-        """One stream from its beginning to its end; whether the control plane said anything on it."""
-        heard = False
+    async def connection(self, channel: grpc.aio.Channel) -> bool:
+        """One stream from its beginning to its end; whether the control plane took it.
+
+        One that has nothing new to say takes the stream all the same: with the response's headers.
+        """
+        taken = False
         call = AggregatedDiscoveryServiceStub(channel).DeltaAggregatedResources()
         try:
             await call.write(self._first_request())
+            await call.initial_metadata()
+            taken = not call.done()
+            if taken:
+                self._connected.set(1)
+                _log.info("connected to the control plane", address=str(self._settings.xds_address))
             while (response := await call.read()) is not grpc.aio.EOF:
-                if not heard:
-                    heard = True
-                    self._connected.set(1)
-                    _log.info("connected to the control plane", address=str(self._settings.xds_address))
                 await call.write(self._session.answer(response))
         except grpc.aio.AioRpcError as error:
-            level = _log.warning if heard else _log.debug
+            level = _log.warning if taken else _log.debug
             level("the control plane is away", code=error.code().name, reason=error.details())
         except asyncio.InvalidStateError:  # the stream ended between reading and answering
             _log.warning("the control plane is away", reason="the stream ended before the answer")
         finally:
             self._connected.set(0)
             call.cancel()
-        return heard
+        return taken
 
     def _first_request(self) -> DeltaDiscoveryRequest:
         return self._session.first_request(

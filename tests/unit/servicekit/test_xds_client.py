@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -140,3 +141,49 @@ def test_a_kept_policy_that_is_not_enforceable_any_more_is_left(tmp_path: Path) 
     begun = subscription(tmp_path, [], refuse=True)
     begun.begin()
     assert begun.complaint() == "no policy yet"
+
+
+class LeavingCall:
+    """A stream that ends right after its first response: then grpc.aio refuses to write."""
+
+    def __init__(self) -> None:
+        self.writes = 0
+
+    async def write(self, _request: object) -> None:
+        """Take the first request only."""
+        self.writes += 1
+        if self.writes > 1:
+            raise asyncio.InvalidStateError("RPC already finished.")
+
+    async def initial_metadata(self) -> tuple[()]:
+        """The control plane takes the stream."""
+        return ()
+
+    def done(self) -> bool:
+        """Not yet."""
+        return False
+
+    async def read(self) -> DeltaDiscoveryResponse:
+        """One policy."""
+        return response(POLICY.encode())
+
+    def cancel(self) -> None:
+        """Nothing is left to cancel."""
+
+
+class LeavingChannel:
+    """A channel whose streams are :class:`LeavingCall`."""
+
+    def stream_stream(self, *_: object, **__: object) -> type[LeavingCall]:
+        """What a stub asks for."""
+        return LeavingCall
+
+    stream_unary = unary_stream = unary_unary = stream_stream
+
+
+async def test_a_stream_that_ends_before_the_answer_does_not_end_the_service() -> None:
+    """The policy is in force; the next stream says that it is there."""
+    in_force: list[LimitPolicy] = []
+    begun = subscription(None, in_force)
+    assert await begun.connection(LeavingChannel())
+    assert in_force == [POLICY]
