@@ -63,13 +63,10 @@ class KeyRefresher:
             return Demand.UNREACHABLE
         self._waiting += 1
         try:
-            async with asyncio.timeout(patience):
-                await self._fetch_once()
-        except TimeoutError:
-            return Demand.UNREACHABLE
+            landed = await self._fetch_once(patience)
         finally:
             self._waiting -= 1
-        return self._outcome(kid)
+        return self._outcome(kid) if landed else Demand.UNREACHABLE
 
     def _outcome(self, kid: str | None) -> Demand:
         now = self._clock()
@@ -81,15 +78,20 @@ class KeyRefresher:
             return Demand.ABSENT
         return Demand.FETCH
 
-    async def _fetch_once(self) -> None:
-        """Join the fetch that is under way, or begin one. Who gives up waiting does not end it for the others."""
+    async def _fetch_once(self, patience: float | None = None) -> bool:
+        """Join the fetch that is under way, or begin one; whether it ended within ``patience`` seconds.
+
+        Who gives up waiting does not end it for the others. No ``asyncio.timeout``: when it expires in the turn in
+        which the fetch ends, Python 3.11 leaves a cancellation behind, which would end the check.
+        """
         if self._flight is None:
             self._flight = asyncio.create_task(self._fetch(), name=f"fetch keys of {self.state.source.provider}")
             self._flight.add_done_callback(self._landed)
         flight = self._flight
-        await asyncio.wait([flight])
-        if not flight.cancelled():
+        landed, _ = await asyncio.wait([flight], timeout=patience)
+        if landed and not flight.cancelled():
             flight.result()
+        return bool(landed)
 
     def _landed(self, _flight: asyncio.Task[None]) -> None:
         self._flight = None
