@@ -36,7 +36,7 @@ class DeltaSubscription(Subscription):
         unsaid, found.gone = found.gone, []
         return unsaid
 
-    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:
+    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool, now: float) -> Response | None:
         resources = fit(pending.upserts)
         removed: list[str] = []
         if len(resources) == len(pending.upserts):
@@ -45,7 +45,7 @@ class DeltaSubscription(Subscription):
             return None
         told = {resource.name: resource.version for resource in resources} | dict.fromkeys(removed, ABSENT)
         response = self._emit(
-            version=target.version, content=resources, told=told, news=resources, removed=removed, delta=True
+            version=target.version, content=resources, told=told, news=resources, removed=removed, delta=True, now=now
         )
         self.knowledge.learn(told)
         pending.took(upserts=len(resources), removed=len(removed))

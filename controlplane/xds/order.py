@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from controlplane.xds import types
 from controlplane.xds.clusters import ClusterReader
 from controlplane.xds.snapshot import Resource
-from controlplane.xds.subscription import Answer, Outstanding, Subscription
+from controlplane.xds.subscription import PATIENCE_SECONDS, Answer, Outstanding, Subscription
 
 SEQUENCE = (
     types.CLUSTER,
@@ -89,18 +89,18 @@ class Order:
         if type_url not in _USERS_OF_CLUSTERS:
             return True  # endpoints too: a client warms clusters with them before it acknowledges the clusters
         earlier = list(self._present(SEQUENCE[: SEQUENCE.index(type_url)]))
-        fresh = self._subscriptions[type_url].fresh
-        if any(self._is_ahead(one, now, patience=fresh) for one in earlier):
+        fresh = self._subscriptions[type_url].fresh  # then it has nothing that could break
+        patience = SETTLING_SECONDS if fresh else PATIENCE_SECONDS
+        if any(self._is_ahead(one, now, patience=patience) for one in earlier):
             return False
         refused = not fresh and any(self._refused_now(one) for one in earlier)
         return not refused and not self._is_warming(now)
 
-    def _is_ahead(self, earlier: Subscription, now: float, *, patience: bool) -> bool:
-        """Whether an earlier type comes first. A client that was never sent the later one waits only for a moment."""
-        if earlier.outstanding is None and not earlier.wants_to_send(removals=False):
-            return False
-        sent_at = earlier.progress.sent_at
-        return not (patience and sent_at is not None and self._has_passed(sent_at + SETTLING_SECONDS, now))
+    def _is_ahead(self, earlier: Subscription, now: float, *, patience: float) -> bool:
+        """Whether an earlier type comes first."""
+        if earlier.outstanding is None:
+            return earlier.wants_to_send(removals=False)
+        return not self._has_passed(earlier.outstanding.sent_at + patience, now)
 
     def _refused_now(self, subscription: Subscription) -> bool:
         """What came with a refused response is held back. A later snapshot is not: one mistake must not stop all."""
@@ -142,8 +142,13 @@ class Order:
     def _has_passed(self, moment: float, now: float) -> bool:
         if now >= moment:
             return True
-        self.wake_at = moment if self.wake_at is None else min(moment, self.wake_at)
+        self.wake_no_later_than(moment)
         return False
+
+    def wake_no_later_than(self, moment: float | None) -> None:
+        """Look again then, if it is sooner than what was said before."""
+        if moment is not None:
+            self.wake_at = moment if self.wake_at is None else min(moment, self.wake_at)
 
     def _present(self, type_urls: tuple[str, ...]) -> Iterator[Subscription]:
         return (self._subscriptions[url] for url in type_urls if url in self._subscriptions)

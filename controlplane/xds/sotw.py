@@ -98,15 +98,15 @@ class SotwSubscription(Subscription):
         found.missing, found.gone = [], []
         return unsaid
 
-    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:
+    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool, now: float) -> Response | None:
         if not self._whole:
-            return self._compose_part(target, pending)
+            return self._compose_part(target, pending, now=now)
         gone = removals and pending.gone and not self._whole_refused
         if pending.upserts or pending.missing or gone or self._greet:
-            return self._compose_whole(target, pending, removals=removals)
+            return self._compose_whole(target, pending, removals=removals, now=now)
         return None
 
-    def _compose_whole(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response:
+    def _compose_whole(self, target: ResourceSet, pending: Pending, *, removals: bool, now: float) -> Response:
         kept = {} if removals else {n: self._last_content[n] for n in pending.gone if n in self._last_content}
         content, version = self._wanted(target), target.version
         if not self.interest.wildcard:
@@ -116,7 +116,7 @@ class SotwSubscription(Subscription):
             content, version = union.resources, union.version
             self._differ.remember(union)
         response = self._emit(
-            version=version, content=tuple(content.values()), told={}, news=pending.upserts, delta=False
+            version=version, content=tuple(content.values()), told={}, news=pending.upserts, delta=False, now=now
         )
         if kept:
             told = {resource.name: resource.version for resource in pending.upserts}
@@ -135,12 +135,14 @@ class SotwSubscription(Subscription):
             return target.resources
         return {name: target.resources[name] for name in sorted(self.interest.names) if name in target.resources}
 
-    def _compose_part(self, target: ResourceSet, pending: Pending) -> Response | None:
+    def _compose_part(self, target: ResourceSet, pending: Pending, *, now: float) -> Response | None:
         resources = fit(pending.upserts)
         if not resources:
             return None
         told = {resource.name: resource.version for resource in resources}
-        response = self._emit(version=target.version, content=resources, told=told, news=resources, delta=False)
+        response = self._emit(
+            version=target.version, content=resources, told=told, news=resources, delta=False, now=now
+        )
         self.knowledge.learn(told)
         pending.took(upserts=len(resources), removed=0)
         return response

@@ -83,6 +83,7 @@ class StreamState:
             self._order.asked(request.type_url, now)
         if answer is not None:
             self._order.answered(request.type_url, answer, now)
+            self._let_endpoints_go()
         return answer
 
     def aim(self, snapshot: Snapshot | None) -> None:
@@ -101,9 +102,9 @@ class StreamState:
     def next_response(self, now: float) -> Response | None:
         """The next response to send, if there is one now."""
         self._order.wake_at = None
-        self._let_endpoints_go()
         for type_url in self._turns():
             subscription = self.subscriptions[type_url]
+            self._order.wake_no_later_than(subscription.lose_patience(now))
             if not subscription.settle() and self._order.may_send(type_url, now):
                 removals = not self._aggregated or self._order.may_remove(type_url, now)
                 response = subscription.next_response(removals=removals, now=now)

@@ -7,8 +7,9 @@ Pure: requests and targets go in, responses come out. Times are seconds of the c
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from controlplane.xds.changes import Differ
@@ -20,6 +21,9 @@ from controlplane.xds.snapshot import Resource, ResourceSet
 MAX_RESPONSE_BYTES = 3 * 1024 * 1024
 """Larger responses are split where the protocol allows it: gRPC clients take 4 MiB unless told otherwise."""
 
+PATIENCE_SECONDS = 30.0
+"""How long an unanswered response holds up what is newer: longer than any client waits for what it needs (15 s)."""
+
 LONGEST_ERROR = 4096
 """Characters of a client's words that are kept."""
 
@@ -30,7 +34,7 @@ class Pending:
 
     upserts: list[Resource] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
-    """Names that it asked for and that do not exist."""
+    """Names that do not exist, and that it asked for, or refused when they still did."""
     gone: list[str] = field(default_factory=list)
     """Names that it holds and that do not exist any more."""
     held_before: set[str] = field(default_factory=set)
@@ -58,6 +62,9 @@ class Outstanding:
     """Resources in it that the client did not hold."""
     changed: tuple[Resource, ...]
     """Resources in it of which the client held another version, or may have."""
+    content: tuple[Resource, ...]
+    """All resources in it."""
+    sent_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +109,8 @@ class Subscription(ABC):
         """Whether the client waits for a first response, even one with nothing in it."""
         self._claimed = False
         """Whether the client said in its first request that it holds something."""
+        self._spurned: set[str] = set()
+        """Resources that the client refused and never had before: taking them away breaks nothing."""
 
     def aim(self, target: ResourceSet | None) -> None:
         """From now on the client should have what ``target`` holds of its names; ``None`` is not known yet."""
@@ -127,7 +136,7 @@ class Subscription(ABC):
         """
         if self.target is None or self.outstanding is not None:
             return None
-        response = self._compose(self.target, self.pending, removals=removals)
+        response = self._compose(self.target, self.pending, removals=removals, now=now)
         if response is None:
             return None
         self._greet = False
@@ -136,6 +145,19 @@ class Subscription(ABC):
         progress.responses += 1
         progress.resources += len(response.resources)
         return response
+
+    def lose_patience(self, now: float) -> float | None:
+        """Give up waiting for an answer that holds up something new; when to try that again, if it is too early.
+
+        Envoy acknowledges clusters when they are warm, and one that it refuses may never be (1.40).
+        """
+        if self.outstanding is None or not self.wants_to_send(removals=True):
+            return None
+        tired_at = self.outstanding.sent_at + PATIENCE_SECONDS
+        if now < tired_at:
+            return tired_at
+        self.outstanding = None
+        return None
 
     def settle(self) -> bool:
         """Whether there is nothing to send, whatever the gates say. A client that has all is remembered cheaply."""
@@ -192,7 +214,7 @@ class Subscription(ABC):
                 found.upserts.append(resource)
                 if told:
                     found.held_before.add(name)
-            elif told is None:
+            elif told is None or name in self._spurned:
                 found.missing.append(name)
             else:
                 found.gone.append(name)
@@ -205,7 +227,7 @@ class Subscription(ABC):
         """Take out of ``found`` the names whose absence is not told, and return them."""
 
     @abstractmethod
-    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool) -> Response | None:
+    def _compose(self, target: ResourceSet, pending: Pending, *, removals: bool, now: float) -> Response | None:
         """Make the next response out of what is pending, and remember what it tells."""
 
     def _emit(
@@ -217,6 +239,7 @@ class Subscription(ABC):
         news: Sequence[Resource],
         removed: Sequence[str] = (),
         delta: bool,
+        now: float,
     ) -> Response:
         """Make a response of ``content``, of which ``news`` is what the client was not told before."""
         held_before = self.pending.held_before
@@ -226,12 +249,14 @@ class Subscription(ABC):
             told=told,
             added=tuple(resource for resource in news if resource.name not in held_before),
             changed=tuple(resource for resource in news if resource.name in held_before),
+            content=tuple(content),
+            sent_at=now,
         )
         return Response(
             type_url=self.type_url,
             version=version,
             nonce=self.outstanding.nonce,
-            resources=tuple(content),
+            resources=self.outstanding.content,
             removed=tuple(removed),
             delta=delta,
         )
@@ -243,16 +268,15 @@ class Subscription(ABC):
             return None
         self.outstanding = None
         if error is not None:
-            progress = self.progress
-            progress.error, progress.refused_version, progress.refused_at = (
-                error[:LONGEST_ERROR],
-                outstanding.version,
-                now,
-            )
+            self.progress.error = error[:LONGEST_ERROR]
+            self.progress.refused_version, self.progress.refused_at = outstanding.version, now
+            self._spurned.update(_blamed(outstanding, error))
             self._refuse(outstanding)
-        elif self.synced and self.target is not None:
+            return Answer(outstanding, accepted=False)
+        self._spurned.difference_update(resource.name for resource in outstanding.content)
+        if self.synced and self.target is not None:
             self.progress.acked_version, self.progress.acked_at = self.target.version, now
-        return Answer(outstanding, accepted=error is None)
+        return Answer(outstanding, accepted=True)
 
     def _refuse(self, outstanding: Outstanding) -> None:
         """See to it that what was refused is not sent again as it is."""
@@ -278,10 +302,23 @@ class Subscription(ABC):
         elif not self.interest.wildcard:
             self.knowledge.drop(change.dropped)
         self.knowledge.prune(self.interest)
+        self._spurned.difference_update(change.dropped)
         if self.outstanding is not None:
             for name in (*change.added, *change.dropped):
                 self.outstanding.told.pop(name, None)
         self._found = None
+
+
+def _blamed(outstanding: Outstanding, words: str) -> Iterator[str]:
+    """Resources new to the client that it means by its ``words``: those that it names, or the only one there was."""
+    alone = len(outstanding.added) + len(outstanding.changed) == 1
+    for resource in outstanding.added:
+        if alone or _mentions(words, resource.name):
+            yield resource.name
+
+
+def _mentions(words: str, name: str) -> bool:
+    return name in words and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", words) is not None
 
 
 _UNCHANGED = Change()

@@ -8,6 +8,7 @@ from controlplane.xds.messages import DeltaRequest, Response, SotwRequest
 from controlplane.xds.order import SETTLING_SECONDS
 from controlplane.xds.snapshot import Resource, Snapshot
 from controlplane.xds.stream import Shared
+from controlplane.xds.subscription import PATIENCE_SECONDS
 from controlplane.xds.types import (
     CLUSTER,
     CLUSTER_LOAD_ASSIGNMENT,
@@ -108,6 +109,7 @@ def test_old_clusters_go_last() -> None:
     assert clusters.removed == ("old",)
     proxy.nothing()
     proxy.answer(clusters)
+    assert proxy.state.subscriptions[EDS].target == generation("2", "new").set_of(EDS)  # at once: somebody may wait
     assert proxy.expect(EDS).removed == ("old",)
 
 
@@ -324,6 +326,63 @@ def test_a_later_snapshot_is_not_held_back_by_an_older_refusal() -> None:
     proxy.answer(proxy.expect(EDS))
     proxy.state.aim(bad.with_resource(resource(RDS, "r", "2")))
     proxy.answer(proxy.expect(RDS))
+
+
+@pytest.mark.parametrize("delta", [True, False])
+def test_a_new_cluster_that_was_refused_goes_before_anything_else(delta: bool) -> None:
+    """Rules 2 and 20: nobody uses it, and Envoy may count it as warming until it is gone."""
+    state = stream(aggregated=True)
+    nonces: dict[str, str] = {}
+
+    def ask(type_url: str, *wanted: str, error: str | None = None) -> None:
+        nonce = nonces.get(type_url, "")
+        if delta:
+            state.take(
+                DeltaRequest(type_url=type_url, subscribe=() if nonce else wanted, nonce=nonce, error=error), now=0
+            )
+        else:
+            state.take(SotwRequest(type_url=type_url, names=wanted, nonce=nonce, error=error), now=0)
+
+    def receive(type_url: str) -> Response:
+        response = state.next_response(now=0)
+        assert response is not None
+        assert response.type_url == type_url
+        nonces[type_url] = response.nonce
+        return response
+
+    good = Snapshot.of([eds_cluster("a"), endpoints("a"), resource(RDS, "r")])
+    state.aim(good)
+    for type_url, wanted in ((CLUSTER, ()), (EDS, ("a",)), (RDS, ("r",))):
+        ask(type_url, *wanted)
+        receive(type_url)
+        ask(type_url, *wanted)
+    state.aim(good.with_resource(eds_cluster("bad")).with_resource(eds_cluster("new")))
+    receive(CLUSTER)
+    ask(CLUSTER, error="Error adding cluster(s) bad: no.")
+    state.aim(good.with_resource(eds_cluster("new")).with_resource(resource(RDS, "r", "2")))
+    response = receive(CLUSTER)
+    if delta:
+        assert (names(response), response.removed) == (["new"], ("bad",))
+    else:
+        assert names(response) == ["a", "new"]
+
+
+def test_a_client_that_never_answers_is_waited_for_only_so_long() -> None:
+    """Rule 32: each wait has an end; then the newest is sent, and what depends on it."""
+    proxy = Proxy(generation("1", "c"))
+    proxy.state.aim(generation("2", "c"))
+    clusters = proxy.expect(CLUSTER)
+    proxy.answer(proxy.expect(EDS))
+    proxy.nothing()
+    assert proxy.state.wake_at == proxy.now + PATIENCE_SECONDS
+    proxy.now += PATIENCE_SECONDS
+    proxy.expect(LISTENER)
+    proxy.state.aim(generation("3", "c"))
+    again = proxy.expect(CLUSTER)
+    proxy.answer(clusters)  # too late: it answers nothing
+    assert proxy.state.subscriptions[CLUSTER].outstanding is not None
+    proxy.answer(again)
+    assert proxy.state.subscriptions[CLUSTER].synced
 
 
 def test_old_clusters_stay_while_the_new_routes_are_refused() -> None:
