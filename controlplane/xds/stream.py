@@ -83,7 +83,7 @@ class StreamState:
             self._order.asked(request.type_url, now)
         if answer is not None:
             self._order.answered(request.type_url, answer, now)
-            self._let_endpoints_go()
+        self._let_endpoints_go()
         return answer
 
     def aim(self, snapshot: Snapshot | None) -> None:

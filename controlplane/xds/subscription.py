@@ -166,6 +166,8 @@ class Subscription(ABC):
         if self.wants_to_send(removals=True):
             return False
         self.knowledge.settle(self.target)
+        if not self.refused:
+            self.progress.acked_version = self.target.version
         return True
 
     def wants_to_send(self, *, removals: bool) -> bool:

@@ -285,6 +285,24 @@ def test_endpoints_of_a_cluster_that_is_leaving_can_still_be_had() -> None:
     assert proxy.expect(EDS).removed == ("short",)
 
 
+def test_endpoints_are_let_go_with_the_last_interest_in_their_cluster() -> None:
+    """Rule 20: gRPC says that it wants an old cluster no more; there is nothing to acknowledge."""
+    state = stream(aggregated=True)
+    state.aim(Snapshot.of([eds_cluster("a"), endpoints("a")]))
+    for type_url in (CLUSTER, EDS):
+        state.take(DeltaRequest(type_url=type_url, subscribe=("a",)), now=0)
+        response = state.next_response(now=0)
+        assert response is not None
+        state.take(DeltaRequest(type_url=type_url, nonce=response.nonce), now=0)
+    after = Snapshot.of([resource(RDS, "r")])
+    state.take(DeltaRequest(type_url=RDS, subscribe=("r",)), now=0)
+    state.aim(after)
+    state.next_response(now=0)
+    assert state.subscriptions[EDS].target != after.set_of(EDS)
+    state.take(DeltaRequest(type_url=CLUSTER, unsubscribe=("a",)), now=0)
+    assert state.subscriptions[EDS].target == after.set_of(EDS)
+
+
 def test_endpoints_that_are_on_their_way_are_sent_again_after_a_changed_cluster() -> None:
     """Rule 22: the client may take them for the former cluster's."""
     proxy = Proxy(generation("1", "c"))

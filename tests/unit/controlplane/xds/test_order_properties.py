@@ -96,7 +96,9 @@ class Proxy(RuleBasedStateMachine):
         assert self.envoy.endpoints == {
             name: r.version for name, r in self.snapshot.of_type(CLUSTER_LOAD_ASSIGNMENT).items()
         }
-        assert all(subscription.synced for subscription in self.envoy.server.subscriptions.values())
+        for type_url, subscription in self.envoy.server.subscriptions.items():
+            assert subscription.synced
+            assert subscription.target == self.snapshot.set_of(type_url)
 
     @invariant()
     def no_dangling_route(self) -> None:
