@@ -1,8 +1,8 @@
 """Make before break on one aggregated stream: what may be sent when, by what the client has acknowledged.
 
 Clusters go first, then their endpoints, listeners, routes, virtual hosts, each after the client's ACK of the former;
-clusters and endpoints that are not used any more go last. A client that was never sent a type is not held up: it has
-nothing that could break, and it asks in the order that it needs.
+clusters and endpoints that are not used any more go last. A client that was never sent a type waits for a moment only:
+it has nothing that could break, and it asks in the order that it needs.
 """
 
 from __future__ import annotations
