@@ -53,6 +53,10 @@ class SnapshotCache:
 
         return end
 
+    def watching(self, group: str, /) -> int:
+        """How many watch ``group``."""
+        return len(self._watchers.get(group, {}))
+
     def _tell(self, group: str) -> None:
         snapshot = self.get(group)
         for key, watcher in tuple(self._watchers.get(group, {}).items()):

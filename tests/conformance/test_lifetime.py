@@ -105,7 +105,9 @@ async def test_a_client_that_goes_leaves_nothing_behind() -> None:
                 await stream.send(CDS)
                 await stream.accept()
                 assert len(plane.ledger.clients()) == 1
+                assert plane.cache.watching("edge") == 1
             await until_closed(plane)
+            assert plane.cache.watching("edge") == 0
         assert plane.ledger.clients() == []
         assert len(plane.ledger.ended()) == 3
 
