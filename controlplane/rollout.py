@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from controlplane.store import Outcome
-from controlplane.xds.snapshot import EMPTY, Snapshot
+from controlplane.xds.snapshot import Snapshot
 from servicekit.contracts import AuthPolicy, LimitPolicy
 
 POLICY_TYPES = (AuthPolicy.TYPE_URL, LimitPolicy.TYPE_URL)
@@ -67,12 +67,15 @@ class Rollout:
     async def publish(self, snapshot: Snapshot) -> bool:
         """Make ``snapshot`` what the group should have; return whether that was a change.
 
-        Waits at most ``policy_deadline`` seconds for the services: one that is down must not stop a change.
+        Waits at most ``policy_deadline`` seconds for the services: one that is down must not stop a change. The first
+        snapshot goes out whole: nodes that outlived a control plane hold more than policies, and a step without the
+        rest would take it from them.
         """
-        current = self._cache.get(self._group) or EMPTY
-        if current.versions == snapshot.versions:
-            return False
-        await self._publish_policies(current, snapshot)
+        current = self._cache.get(self._group)
+        if current is not None:
+            if current.versions == snapshot.versions:
+                return False
+            await self._publish_policies(current, snapshot)
         self._cache.set(self._group, snapshot)
         return True
 

@@ -103,7 +103,7 @@ class DifferenceOut(BaseModel):
     resources: list[ResourceChangesOut]
 
 
-def revisions_router(store: RevisionStore, compile: Compile) -> APIRouter:  # noqa: A002  the pipeline calls it so
+def revisions_router(store: RevisionStore, compiler: Compile) -> APIRouter:
     """Routes about the history."""
     router = APIRouter(tags=["revisions"])
 
@@ -131,7 +131,7 @@ def revisions_router(store: RevisionStore, compile: Compile) -> APIRouter:  # no
     async def diff(number: _Number, to: _OtherNumber) -> DifferenceOut:
         """What changes from this revision to another: in the document's words, and in xDS resources."""
         before, after = await _find(store, number), await _find(store, to)
-        return await asyncio.to_thread(_difference, before, after, compile)
+        return await asyncio.to_thread(_difference, before, after, compiler)
 
     return router
 
@@ -156,8 +156,8 @@ def _head(head: RevisionHead) -> dict[str, Any]:
     return {name: getattr(head, name) for name in RevisionHeadOut.model_fields}
 
 
-def _difference(before: Revision, after: Revision, compile: Compile) -> DifferenceOut:  # noqa: A002  as above
-    old, new = _compiled(before, compile), _compiled(after, compile)
+def _difference(before: Revision, after: Revision, compiler: Compile) -> DifferenceOut:
+    old, new = _compiled(before, compiler), _compiled(after, compiler)
     return DifferenceOut.model_validate(
         {
             "before": before.number,
@@ -169,9 +169,9 @@ def _difference(before: Revision, after: Revision, compile: Compile) -> Differen
     )
 
 
-def _compiled(revision: Revision, compile: Compile) -> Compiled:  # noqa: A002  as above
+def _compiled(revision: Revision, compiler: Compile) -> Compiled:
     try:
-        return compile(load_document(revision.text, origin=f"revision {revision.number}"))
+        return compiler(load_document(revision.text, origin=f"revision {revision.number}"))
     except ConfigError as error:
         problems = [{"where": one.where, "code": one.code, "message": one.message} for one in error.problems]
         detail = f"Revision {revision.number} was right once, but this version of the gateway refuses it."

@@ -69,6 +69,14 @@ async def test_a_change_without_policies_waits_for_nobody() -> None:
     assert recorder.events == [new]
 
 
+async def test_the_first_snapshot_of_a_control_plane_goes_out_whole() -> None:
+    """After a restart nodes hold what they had: a step with policies alone would tell them to drop the rest."""
+    recorder = Recorder()
+    new = snapshot(auth=b"1", routes=b"1")
+    assert await rollout(recorder).publish(new)
+    assert recorder.events == [new]
+
+
 async def test_equal_in_means_nothing_out() -> None:
     """Nobody hears of a save that changes nothing."""
     recorder = Recorder(snapshot(auth=b"1", routes=b"1"))
