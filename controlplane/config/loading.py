@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from controlplane.config.document import GatewayConfig
 from controlplane.config.explain import explain
+from controlplane.config.parts import is_in_parts, parse_parts
 from controlplane.config.problems import MAX_LISTED, ConfigError, Problem
 from controlplane.config.references import dangling
 from controlplane.config.yaml_text import Text, parse_yaml
@@ -15,13 +16,14 @@ def load_document(source: bytes, *, origin: str) -> GatewayConfig:
     """Read a document from YAML or JSON.
 
     Args:
-        source: UTF-8, at most 4 MiB.
+        source: UTF-8, at most 4 MiB; one text, or several files that :func:`~controlplane.config.parts.join_parts`
+            made one.
         origin: what problems call the document, usually its file name.
 
     Raises:
         ConfigError: it has mistakes. As many as can be seen at once are named, each with its position.
     """
-    text = parse_yaml(source, origin=origin)
+    text = parse_parts(source, origin=origin) if is_in_parts(source) else parse_yaml(source, origin=origin)
     try:
         document = GatewayConfig.placed(text.data, text.places)
     except ValidationError as error:

@@ -61,10 +61,15 @@ class Places:
     origin: str = ""
     keys: Mapping[Path, Position] = field(default_factory=lambda: MappingProxyType({}))
     values: Mapping[Path, Position] = field(default_factory=lambda: MappingProxyType({}))
+    origins: Mapping[Path, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Of a document in several files: which section, or which member of one, stands in which file."""
 
     def locate(self, problem: Problem) -> Problem:
         """The problem with its origin and position; a value that is not there stands where its parent does."""
-        return replace(problem, origin=self.origin, position=self._position(problem))
+        return replace(problem, origin=self._origin(problem.path), position=self._position(problem))
+
+    def _origin(self, path: Path) -> str:
+        return self.origins.get(path[:2]) or self.origins.get(path[:1]) or self.origin
 
     def _position(self, problem: Problem) -> Position | None:
         if problem.at_key and problem.path in self.keys:

@@ -1,26 +1,32 @@
-"""A document in a file, read again whenever it changes."""
+"""A document in a file, or in the files of a folder, read again whenever one changes."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import stat
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 from watchfiles import awatch
 
 from controlplane.config import ConfigError, Problem, load_document
+from controlplane.config.parts import join_parts
 from controlplane.config.yaml_text import MAX_BYTES
 from controlplane.sources.links import folders_on_the_way
 from controlplane.sources.source import Loaded
 
+_PART = re.compile(r"[^.\x00-\x1f\x7f/][^\x00-\x1f\x7f/]*\.(?:ya?ml|json)")
 _Reading = bytes | str
 """What a file holds, or why that cannot be said."""
 
 
 class FileSource:
-    """Follows one file by its name, through whatever its name leads to.
+    """Follows one file or folder by its name, through whatever its name leads to.
+
+    The document of a folder is all its files whose names end in ``.yaml``, ``.yml`` or ``.json``, in the order of their
+    names; hidden ones and folders inside it are passed over.
 
     Folders are watched and not the file: editors write a new file and rename it over the old one, and Kubernetes turns
     a symbolic link (``..data``) to a new folder; neither changes the file that was there.
@@ -30,7 +36,7 @@ class FileSource:
         """Prepare to follow ``path``.
 
         Args:
-            path: the document.
+            path: the document, or the folder of its files.
             debounce: seconds for which changes are collected before the file is read.
             poll: seconds after which the file is looked at without a sign of change, for file systems that give none.
         """
@@ -61,7 +67,7 @@ class FileSource:
 
     async def _watched(self) -> AsyncGenerator[None, None]:
         """The beginning of a watch, and the changes that it sees, until the way to the file is another."""
-        folders = folders_on_the_way(self._path)
+        folders = await asyncio.to_thread(_folders, self._path)
         watcher = awatch(
             *folders,
             watch_filter=None,
@@ -74,15 +80,15 @@ class FileSource:
         async with aclosing(_armed(watcher)) as changes:
             async for _ in changes:
                 yield
-                if folders_on_the_way(self._path) != folders:
+                if await asyncio.to_thread(_folders, self._path) != folders:
                     return
 
     async def _read(self, previous: _Reading | None) -> _Reading:
         """The file's content. One that has just gone or been emptied is perhaps being written: it gets a moment."""
-        current = await asyncio.to_thread(_read_file, self._path)
+        current = await asyncio.to_thread(read_source, self._path)
         if isinstance(previous, bytes) and (isinstance(current, str) or not current):
             await asyncio.sleep(self._debounce)
-            current = await asyncio.to_thread(_read_file, self._path)
+            current = await asyncio.to_thread(read_source, self._path)
         return current
 
 
@@ -104,6 +110,53 @@ async def _armed(watcher: AsyncIterator[object]) -> AsyncGenerator[None, None]:
 
 async def _next(watcher: AsyncIterator[object]) -> object:
     return await anext(watcher)
+
+
+def _folders(path: Path) -> frozenset[Path]:
+    """Where something has to change for the document to be another.
+
+    Raises:
+        OSError: a link cannot be read.
+    """
+    if not path.is_dir():
+        return folders_on_the_way(path)
+    inside = (folders_on_the_way(file) for file in _files(path))
+    return folders_on_the_way(path).union([path.absolute()], *inside)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that make up a document.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    return [file for file in sorted(folder.iterdir()) if _PART.fullmatch(file.name) and not file.is_dir()]
+
+
+def read_source(path: Path) -> bytes | str:
+    """The text of a document in a file or a folder, or (as ``str``) why it cannot be read. Blocks."""
+    try:
+        if not path.is_dir():
+            return _read_file(path)
+        return _read_files(_files(path))
+    except OSError as error:
+        return f"the folder cannot be read: {error.strerror}"
+
+
+def _read_files(files: Sequence[Path]) -> _Reading:
+    if not files:
+        return "there is no file in this folder whose name ends in .yaml, .yml or .json"
+    parts: list[tuple[str, bytes]] = []
+    size = 0
+    for file in files:
+        part = _read_file(file)
+        if isinstance(part, str):
+            return f"{file.name}: {part}"
+        parts.append((file.name, part))
+        size += len(part)
+        if size > MAX_BYTES:  # for the parser to refuse
+            break
+    return join_parts(parts)
 
 
 def _read_file(path: Path) -> _Reading:

@@ -56,11 +56,13 @@ def read_outline(file: Path, listen_address: str) -> Outline:
 def _resolved(file: Path, listen_address: str) -> Gateway:
     from controlplane.config import ConfigError, load_document
     from controlplane.resolve import resolve
+    from controlplane.sources import read_source
 
+    source = read_source(file)
+    if isinstance(source, str):
+        raise CommandError(f"{file}: {source}")
     try:
-        return resolve(load_document(file.read_bytes(), origin=str(file)), listen_address=listen_address)
-    except OSError as error:
-        raise CommandError(f"{file}: {error.strerror}") from error
+        return resolve(load_document(source, origin=str(file)), listen_address=listen_address)
     except ConfigError as error:
         raise CommandError(f"nothing was started, for the document has mistakes:\n{error}") from error
 

@@ -197,11 +197,10 @@ async def test_a_file_that_goes_away_and_comes_back(tmp_path: Path) -> None:
         assert await follower.port() == 2
 
 
-@pytest.mark.parametrize("kind", ["folder", "pipe"])
-async def test_what_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     """A pipe would be waited for for ever."""
     path = tmp_path / "gateway.yaml"
-    path.mkdir() if kind == "folder" else os.mkfifo(path)
+    os.mkfifo(path)
     async with following(path) as follower:
         assert await follower.refusal() == f"{path}: this is not a file"
 
@@ -253,3 +252,59 @@ async def test_a_file_that_is_being_written_gets_a_moment(tmp_path: Path, half_w
     await asyncio.sleep(0.1)
     path.write_text(text(2))
     assert await reading == text(2).encode()
+
+
+def write_parts(folder: Path, port: int) -> None:
+    """The document in two files."""
+    folder.mkdir(exist_ok=True)
+    listeners, rest = text(port).split("\n", 1)
+    (folder / "00-listeners.yaml").write_text(listeners)
+    (folder / "10-rest.yml").write_text(rest)
+
+
+async def test_the_files_of_a_folder_are_one_document(tmp_path: Path) -> None:
+    """Hidden ones, others and folders inside are passed over; a change of any file is seen, a new file too."""
+    folder = tmp_path / "conf.d"
+    write_parts(folder, 1)
+    (folder / ".hidden.yaml").write_text("nonsense: 1")
+    (folder / "README.md").write_text("nonsense")
+    (folder / "old.yaml").mkdir()
+    async with following(folder) as follower:
+        assert await follower.port() == 1
+        (folder / "00-listeners.yaml").write_text("listeners: [{name: http, port: 2}]")
+        assert await follower.port() == 2
+        (folder / "20-more.yaml").write_text("routes: [{match: {path: /more}, upstream: 1}]")
+        assert "20-more.yaml:1:43: expected text" in await follower.refusal()
+        (folder / "20-more.yaml").unlink()
+        assert await follower.port() == 2
+
+
+async def test_a_folder_that_kubernetes_mounts_changes_at_once(tmp_path: Path) -> None:
+    """A ConfigMap of several keys: every file is a link through ``..data``, and one rename changes them all."""
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    write_parts(mount / "..1", 1)
+    (mount / "..data").symlink_to("..1")
+    for name in ("00-listeners.yaml", "10-rest.yml"):
+        (mount / name).symlink_to(f"..data/{name}")
+    async with following(mount) as follower:
+        assert await follower.port() == 1
+        write_parts(mount / "..2", 2)
+        (mount / "..data_tmp").symlink_to("..2")
+        (mount / "..data_tmp").rename(mount / "..data")
+        assert await follower.port() == 2
+
+
+@pytest.mark.parametrize("broken", ["nothing", "a pipe"])
+async def test_a_folder_without_a_document_says_so(tmp_path: Path, broken: str) -> None:
+    """It is empty, or holds what is no file; it is followed all the same."""
+    folder = tmp_path / "conf.d"
+    folder.mkdir()
+    if broken == "a pipe":
+        os.mkfifo(folder / "x.yaml")
+    async with following(folder) as follower:
+        said = await follower.refusal()
+        assert "x.yaml: this is not a file" in said or "there is no file in this folder" in said
+        (folder / "x.yaml").unlink(missing_ok=True)
+        write_parts(folder, 3)
+        assert await follower.port() == 3

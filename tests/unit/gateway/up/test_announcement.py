@@ -74,5 +74,5 @@ def test_without_a_document_the_one_listener_is_shown() -> None:
 
 def test_a_document_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     """With the system's reason."""
-    with pytest.raises(CommandError, match=r"missing\.yaml: No such file or directory"):
+    with pytest.raises(CommandError, match=r"missing\.yaml: the file cannot be read: No such file or directory"):
         read_outline(tmp_path / "missing.yaml", "127.0.0.1")
