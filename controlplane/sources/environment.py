@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 
-from controlplane.config import GatewayConfig
+import yaml
+
+from controlplane.config import load_document
 from controlplane.sources.source import Loaded
 
 ORIGIN = "environment"
@@ -15,15 +17,15 @@ class EnvironmentSource:
     """Makes one document from two settings, and never another."""
 
     def __init__(self, *, backend_url: str, port: int) -> None:
-        self._document = GatewayConfig.model_validate(
-            {
-                "listeners": [{"name": "http", "port": port}],
-                "upstreams": [{"name": "backend", "endpoints": [backend_url]}],
-                "routes": [{"match": {"path_prefix": "/"}, "upstream": "backend"}],
-            }
-        )
+        document = {
+            "listeners": [{"name": "http", "port": port}],
+            "upstreams": [{"name": "backend", "endpoints": [backend_url]}],
+            "routes": [{"match": {"path_prefix": "/"}, "upstream": "backend"}],
+        }
+        text = yaml.safe_dump(document, sort_keys=False).encode()
+        self._loaded = Loaded(ORIGIN, load_document(text, origin=ORIGIN), text)
 
     async def documents(self) -> AsyncGenerator[Loaded, None]:
         """The one document; then nothing, for ever."""
-        yield Loaded(ORIGIN, self._document)
+        yield self._loaded
         await asyncio.Event().wait()
