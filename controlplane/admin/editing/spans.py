@@ -75,7 +75,8 @@ def _roots(text: str, events: Iterator[Any]) -> Iterator[Node]:
             yield from _attach(stack, pending, node)
         elif isinstance(event, _LEAVES):
             if stack and stack[-1].kind == "mapping" and pending[-1] is None and isinstance(event, yaml.ScalarEvent):
-                pending[-1] = Key(event.value, begin.index, event.end_mark.index, begin.column)
+                end: Any = event.end_mark
+                pending[-1] = Key(event.value, begin.index, end.index, begin.column)
             else:
                 yield from _attach(stack, pending, _leaf(text, event))
 
