@@ -7,7 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from ext_authz.key_ring import KeyRing
-from ext_authz.policy import compile_policy
+from ext_authz.policy import compile_others, compile_policy
 from ext_authz.rule_book import RuleBook
 from servicekit.contracts import AuthPolicy
 
@@ -29,6 +29,7 @@ class Enforcer:
             PolicyError: it can't be enforced; the former one stays.
         """
         rules = compile_policy(policy)
-        self._rules.apply(rules, self._clock())
+        others = compile_others(policy)
+        self._rules.apply(rules, self._clock(), others=others)
         self._keys.apply(self._rules.sources())
-        _log.info("policy in force", providers=len(policy.providers), rules=len(rules))
+        _log.info("policy in force", providers=len(policy.providers), rules=len(rules), others=len(others))

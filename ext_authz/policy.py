@@ -15,7 +15,7 @@ from ext_authz.jwt import DEFAULT_TYPES, JwtPolicy, TokenLimits
 from ext_authz.key_fetcher import is_loopback
 from ext_authz.keys import KeySet
 from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, KeySource, Rule
-from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, JwtProvider, Provider
+from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules, JwtProvider, Provider
 
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -25,7 +25,7 @@ _RESERVED_HEADERS: Final = frozenset(
 )
 
 
-def compile_policy(policy: AuthPolicy) -> dict[str, Rule]:
+def compile_policy(policy: AuthRules) -> dict[str, Rule]:
     """The rules of ``policy`` by their id.
 
     Raises:
@@ -45,6 +45,21 @@ def compile_policy(policy: AuthPolicy) -> dict[str, Rule]:
     return {rule_id: _compile_rule(rule_id, rule, checks, policy, identity) for rule_id, rule in policy.rules.items()}
 
 
+def compile_others(policy: AuthPolicy) -> dict[str, Rule]:
+    """The rules beside those of ``policy``; of two with one id the first counts.
+
+    Raises:
+        PolicyError: as :func:`compile_policy`.
+    """
+    found: dict[str, Rule] = {}
+    for place, other in enumerate(policy.others):
+        try:
+            found = compile_policy(other) | found
+        except PolicyError as error:
+            raise PolicyError(f"others[{place}]: {error}") from None
+    return found
+
+
 def _compile_providers(providers: Iterable[Provider], problems: list[str]) -> dict[str, JwtCheck | ApiKeyCheck]:
     checks: dict[str, JwtCheck | ApiKeyCheck] = {}
     seen: set[str] = set()
@@ -59,7 +74,7 @@ def _compile_providers(providers: Iterable[Provider], problems: list[str]) -> di
     return checks
 
 
-def _identity_headers(policy: AuthPolicy) -> frozenset[str]:
+def _identity_headers(policy: AuthRules) -> frozenset[str]:
     """What the policy lists, and to be sure everything that its providers set."""
     names = set(policy.identity_headers)
     for provider in policy.providers:
@@ -74,7 +89,7 @@ def _compile_rule(
     rule_id: str,
     rule: AuthRule,
     checks: Mapping[str, JwtCheck | ApiKeyCheck],
-    policy: AuthPolicy,
+    policy: AuthRules,
     identity_headers: frozenset[str],
 ) -> Rule:
     chosen = [checks[name] for name in rule.any_of]

@@ -1,4 +1,4 @@
-"""``LimitPolicy`` in the form that decides, with the limits of the previous policy kept for a while."""
+"""``LimitPolicy`` in the form that decides, with the limits that stand beside it or have left it a moment ago."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from typing import Literal
 
 from ratelimit_service.bucket import MICROSECONDS, Shape, UnfitLimitError, shape
 from ratelimit_service.keys import key_seed
-from servicekit.contracts import Limit, LimitPolicy
+from servicekit.contracts import Limit, LimitPolicy, Limits
 from servicekit.contracts.limit_policy import DOMAIN
-
-GRACE_SECONDS = 30.0
-"""How long a limit goes on after it left the policy: proxies may still run the routes that name it."""
+from servicekit.retained import Retained
 
 By = Literal["user", "api_key", "ip"]
 Unit = Literal["UNKNOWN", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK"]
@@ -54,39 +52,36 @@ Table = dict[tuple[str, str], CompiledLimit]
 
 
 class PolicyBook:
-    """The current policy, and what is left of earlier ones."""
+    """The current policy, and what else proxies may ask for."""
 
     def __init__(self, *, clock: Callable[[], float], local_share: float = 1.0) -> None:
         self._clock = clock
         self._local_share = Fraction(local_share).limit_denominator(10_000)
         self._current: Table = {}
-        self._retired: dict[tuple[str, str], tuple[CompiledLimit, float]] = {}
+        self._retained: Retained[tuple[str, str], CompiledLimit] = Retained()
         self.applied = False
 
     def apply(self, policy: LimitPolicy) -> None:
         """Make ``policy`` the current one; equal limits keep their buckets, changed ones their callers' debt.
 
         Raises:
-            PolicyError: a limit can't be enforced, or two have one name. Nothing has changed then.
+            PolicyError: a limit can't be enforced, or two of one policy have one name. Nothing has changed then.
         """
         compiled = compile_policy(policy, self._local_share)
-        now = self._clock()
-        leaving = {name: (limit, now + GRACE_SECONDS) for name, limit in self._current.items()}
-        staying = {name: (limit, until) for name, (limit, until) in self._retired.items() if until > now}
-        self._retired = {name: kept for name, kept in (staying | leaving).items() if name not in compiled}
+        others: Table = {}
+        for other in policy.others:
+            others = compile_policy(other, self._local_share) | others
+        self._retained.follow(before=self._current, current=compiled, others=others, now=self._clock())
         self._current = compiled
         self.applied = True
 
     def find(self, name: str, by: str) -> CompiledLimit | None:
         """The limit that a descriptor names, if there is one."""
         limit = self._current.get((name, by))
-        if limit is not None:
-            return limit
-        kept = self._retired.get((name, by))
-        return kept[0] if kept is not None and kept[1] > self._clock() else None
+        return limit if limit is not None else self._retained.get((name, by), self._clock())
 
 
-def compile_policy(policy: LimitPolicy, local_share: Fraction) -> Table:
+def compile_policy(policy: Limits, local_share: Fraction) -> Table:
     """Every limit of ``policy``, ready to be used.
 
     Raises:

@@ -8,20 +8,24 @@ from servicekit.contracts.auth_policy import (
     ApiKeyProvider,
     AuthPolicy,
     AuthRule,
+    AuthRules,
     JwtProvider,
     Provider,
 )
-from servicekit.contracts.base import Contract, ContractError
-from servicekit.contracts.limit_policy import Limit, LimitPolicy
+from servicekit.contracts.base import MOST_OTHERS, Contract, ContractError
+from servicekit.contracts.limit_policy import Limit, LimitPolicy, Limits
 
 __all__ = [
+    "MOST_OTHERS",
     "ApiKeyProvider",
     "AuthPolicy",
     "AuthRule",
+    "AuthRules",
     "Contract",
     "ContractError",
     "JwtProvider",
     "Limit",
     "LimitPolicy",
+    "Limits",
     "Provider",
 ]

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from servicekit.contracts.base import Contract
+from servicekit.contracts.base import MOST_OTHERS, Contract
 
 METADATA_NAMESPACE = "envoy.filters.http.ext_authz"
 """Where Envoy puts the dynamic metadata that ext_authz answers with."""
@@ -97,14 +97,22 @@ class AuthRule(Contract):
     """All of these the token has to grant (``scope``, RFC 8693 §4.2, or ``scp``); an API key grants none."""
 
 
-class AuthPolicy(Contract):
-    """Everything that ext_authz needs to decide."""
-
-    TYPE_URL: ClassVar[str] = "type.googleapis.com/gateway.policy.v1.AuthPolicy"
+class AuthRules(Contract):
+    """Rules, and the providers that they name."""
 
     providers: tuple[Provider, ...] = ()
     rules: dict[str, AuthRule] = Field(default_factory=dict)
     """Rule id to rule. An id contains a hash of the rule and of its providers, so that a proxy that
-    still runs the previous revision gets the decision of that revision or none."""
+    runs another revision gets the decision of that revision or none."""
     identity_headers: tuple[str, ...] = ()
     """Every header that any provider sets, in lower case: removed from a request unless set by its own check."""
+
+
+class AuthPolicy(AuthRules):
+    """Everything that ext_authz needs to decide."""
+
+    TYPE_URL: ClassVar[str] = "type.googleapis.com/gateway.policy.v1.AuthPolicy"
+
+    others: tuple[AuthRules, ...] = Field(default=(), max_length=MOST_OTHERS, exclude_if=lambda others: not others)
+    """What proxies run beside this: a node group that was rolled back, a canary, an Envoy that has not followed yet.
+    A rule that is not in this policy is looked for here, the first that has it decides, by its own providers."""

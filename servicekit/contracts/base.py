@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+MOST_OTHERS: Final = 16
+"""Policies that one policy may carry beside its own."""
 
 
 class ContractError(Exception):

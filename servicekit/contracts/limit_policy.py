@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from servicekit.contracts.base import Contract
+from servicekit.contracts.base import MOST_OTHERS, Contract
 
 DOMAIN = "gateway"
 """The rate-limit domain of every request that the gateway's own Envoy asks about."""
@@ -34,9 +34,18 @@ class Limit(Contract):
     """What decides while Redis does not: a bucket in this process, yes, or no."""
 
 
-class LimitPolicy(Contract):
+class Limits(Contract):
+    """Limits, each name once."""
+
+    limits: tuple[Limit, ...] = ()
+
+
+class LimitPolicy(Limits):
     """Everything that the rate-limit service needs to decide."""
 
     TYPE_URL: ClassVar[str] = "type.googleapis.com/gateway.policy.v1.LimitPolicy"
 
-    limits: tuple[Limit, ...] = ()
+    others: tuple[Limits, ...] = Field(default=(), max_length=MOST_OTHERS, exclude_if=lambda others: not others)
+    """What proxies run beside this: a node group that was rolled back, a canary, an Envoy that has not followed yet.
+    A limit that is not in this policy (by its name and its ``by``) is looked for here; the first that has it holds.
+    One that stands in both has this policy's numbers: its buckets are shared by all proxies."""

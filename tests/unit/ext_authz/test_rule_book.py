@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from ext_authz.policy import compile_policy
+import pytest
+
+from ext_authz.errors import PolicyError
+from ext_authz.policy import compile_others, compile_policy
 from ext_authz.rule_book import RuleBook
 from ext_authz.rules import Rule
-from tests.unit.ext_authz.builders import auth_policy, jwt_provider
+from servicekit.contracts import AuthPolicy, AuthRule, AuthRules
+from tests.unit.ext_authz.builders import RULE, auth_policy, jwt_provider
 
 
 def rules(rule_id: str, provider: str = "platform") -> dict[str, Rule]:
@@ -50,6 +54,35 @@ def test_sources_of_former_rules_are_still_needed() -> None:
     assert {source.provider for source in book.sources()} == {"one", "two"}
     book.apply(rules("b", "two"), 40)
     assert {source.provider for source in book.sources()} == {"two"}
+
+
+def test_a_rule_beside_the_policy_holds_as_long_as_it_stands_there() -> None:
+    """A node group that was rolled back asks for it, and its keys are needed."""
+    book = RuleBook(grace=30)
+    book.apply(rules("b", "two"), 0, others=rules("a", "one"))
+    assert book.get("a", 1e9) is not None
+    assert {source.provider for source in book.sources()} == {"one", "two"}
+    book.apply(rules("b", "two"), 1e9)
+    assert book.get("a", 1e9 + 29) is not None
+    assert book.get("a", 1e9 + 30) is None
+
+
+def test_policies_may_mean_different_things_by_one_provider() -> None:
+    """Each rule is decided by the provider of its own policy."""
+    policy = auth_policy(jwt_provider(issuer="https://new.example"))
+    former = auth_policy(jwt_provider(issuer="https://old.example"))
+    policy = policy.model_copy(
+        update={"others": (AuthRules(providers=former.providers, rules={"old": former.rules[RULE]}),)}
+    )
+    assert compile_policy(policy)[RULE].jwt[0].policy.issuer == "https://new.example"
+    assert compile_others(policy)["old"].jwt[0].policy.issuer == "https://old.example"
+
+
+def test_a_mistake_beside_the_policy_refuses_it_whole() -> None:
+    """And says where it is."""
+    bad = AuthRules(rules={"a": AuthRule(any_of=("nobody",))})
+    with pytest.raises(PolicyError, match=r"others\[0\]: rule 'a': there is no provider 'nobody'"):
+        compile_others(AuthPolicy(others=(bad,)))
 
 
 def test_an_unknown_rule_is_none() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from ratelimit_service.bucket import Shape
-from ratelimit_service.policy import GRACE_SECONDS, PolicyError
-from servicekit.contracts import LimitPolicy
+from ratelimit_service.policy import PolicyError
+from servicekit.contracts import LimitPolicy, Limits
+from servicekit.retained import GRACE_SECONDS
 from tests.unit.ratelimit_service.builders import Clock, book, compiled, limit
 
 
@@ -49,6 +50,26 @@ def test_a_limit_that_counts_other_callers_now_keeps_the_old_ones_for_a_while() 
     policies.apply(LimitPolicy(limits=(limit(by="ip"),)))
     assert policies.find("per-user", "user") is not None
     assert policies.find("per-user", "ip") is not None
+
+
+def test_a_limit_beside_the_policy_holds_as_long_as_it_stands_there() -> None:
+    """A node group that was rolled back asks for it; the numbers of one that stands in both are the policy's own."""
+    clock = Clock()
+    policies = book(clock=clock)
+    beside = Limits(limits=(limit("theirs"), limit("both", burst=1)))
+    policies.apply(
+        LimitPolicy(limits=(limit("both", burst=9),), others=(beside, Limits(limits=(limit("theirs", burst=7),))))
+    )
+    clock.now += 1e6
+    theirs, both = policies.find("theirs", "user"), policies.find("both", "user")
+    assert theirs is not None
+    assert both is not None
+    assert (theirs.shape.burst, both.shape.burst) == (3, 9)
+    policies.apply(LimitPolicy(limits=(limit("both", burst=9),)))
+    clock.now += GRACE_SECONDS - 0.1
+    assert policies.find("theirs", "user") is not None
+    clock.now += 0.2
+    assert policies.find("theirs", "user") is None
 
 
 @pytest.mark.parametrize(
