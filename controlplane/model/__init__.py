@@ -1,12 +1,15 @@
 """The resolved gateway: frozen values, every name linked, every default applied. No pydantic, no protobuf, no I/O."""
 
 from controlplane.model.gateway import Gateway, Listener
+from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
 from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit
 from controlplane.model.routes import HeaderMatch, PathMatch, RetryPolicy, Route, RouteMatch
 from controlplane.model.upstreams import CircuitBreaker, Endpoint, HealthCheck, Upstream
 
 __all__ = [
+    "EDGE",
     "ApiKeyProvider",
+    "Canary",
     "CircuitBreaker",
     "Endpoint",
     "Gateway",
@@ -15,6 +18,8 @@ __all__ = [
     "IdentityProvider",
     "JwtProvider",
     "Listener",
+    "NodeGroup",
+    "NodeSelector",
     "PathMatch",
     "RateLimit",
     "RetryPolicy",

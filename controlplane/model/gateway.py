@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controlplane.model.node_groups import EDGE, Canary, NodeGroup
 from controlplane.model.policies import IdentityProvider, RateLimit
 from controlplane.model.routes import Route
 from controlplane.model.upstreams import Upstream
@@ -29,3 +30,6 @@ class Gateway:
     """In the order in which they are tried."""
     identity_providers: tuple[IdentityProvider, ...]
     rate_limits: tuple[RateLimit, ...]
+    node_groups: tuple[NodeGroup, ...] = (EDGE,)
+    """In the order in which they are tried; the first that means a node takes it. Never empty."""
+    canary: Canary | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -67,3 +68,5 @@ class Route:
     timeout: float
     """Seconds for the whole exchange; 0 is none."""
     retry: RetryPolicy
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What node groups choose routes by."""

@@ -1,6 +1,14 @@
-"""Model to snapshot: one module per xDS family, one per HTTP filter. Pure; no I/O, no defaults, no repairs."""
+"""Model to snapshots: one module per xDS family, one per HTTP filter. Pure; no I/O, no defaults, no repairs."""
 
 from controlplane.translate.consistency import InconsistentSnapshotError, check_consistent
+from controlplane.translate.release import SERVICES, Release, translate_release
 from controlplane.translate.translator import translate
 
-__all__ = ["InconsistentSnapshotError", "check_consistent", "translate"]
+__all__ = [
+    "SERVICES",
+    "InconsistentSnapshotError",
+    "Release",
+    "check_consistent",
+    "translate",
+    "translate_release",
+]

@@ -1,10 +1,10 @@
-"""From the resolved gateway to the snapshot."""
+"""From the resolved gateway to snapshots: one for each view of it, and one for the services."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from controlplane.model import Gateway, Route, Upstream
+from controlplane.model import Gateway, Listener, Route, Upstream
 from controlplane.translate import names
 from controlplane.translate.auth_rules import RuleBook
 from controlplane.translate.clusters import cluster, uses_eds
@@ -16,40 +16,61 @@ from controlplane.translate.routes import route_configuration
 from controlplane.xds.snapshot import Resource, Snapshot, encode_message
 
 
+class Translator:
+    """Translates one gateway. What several views have in common is encoded once."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        # Of the whole document: a header that names a caller on one route is believed by backends of the others.
+        self._headers = identity_headers(gateway.identity_providers)
+        self._book = RuleBook(gateway.identity_providers)
+        self._contexts = {context.route.name: context for context in self._of_routes()}
+        self._listeners: dict[str, Resource] = {}
+        self._upstreams: dict[str, tuple[Resource, ...]] = {}
+
+    def group(self, listeners: Sequence[Listener], routes: Sequence[Route]) -> Snapshot:
+        """What a node gets that serves ``routes`` on ``listeners``, and no upstream that none of them uses."""
+        return Snapshot.of(self._resources(listeners, routes))
+
+    def services(self) -> Snapshot:
+        """What the services decide by, on every route of the gateway."""
+        return Snapshot.of([auth_policy(self._book, self._headers), limit_policy(self._gateway.rate_limits)])
+
+    def _resources(self, listeners: Sequence[Listener], routes: Sequence[Route]) -> Iterator[Resource]:
+        for source in listeners:
+            yield self._listener(source)
+        yield encode_message(names.ROUTES, route_configuration([self._contexts[route.name] for route in routes]))
+        # A cluster without traffic would still connect and be health-checked.
+        used = {route.upstream for route in routes}
+        for upstream in self._gateway.upstreams:
+            if upstream.name in used:
+                yield from self._upstream(upstream)
+
+    def _listener(self, source: Listener) -> Resource:
+        if source.name not in self._listeners:
+            built = listener(source, self._headers)
+            self._listeners[source.name] = encode_message(names.listener(source.name), built)
+        return self._listeners[source.name]
+
+    def _upstream(self, upstream: Upstream) -> tuple[Resource, ...]:
+        if upstream.name not in self._upstreams:
+            name = names.cluster(upstream.name)
+            endpoints = [encode_message(name, load_assignment(upstream))] if uses_eds(upstream) else []
+            self._upstreams[upstream.name] = (encode_message(name, cluster(upstream)), *endpoints)
+        return self._upstreams[upstream.name]
+
+    def _of_routes(self) -> Iterator[RouteContext]:
+        limits = {limit.name: limit for limit in self._gateway.rate_limits}
+        for route in self._gateway.routes:
+            yield RouteContext(
+                route=route,
+                auth_rule=self._book.rule_for(route.authenticate, route.scopes),
+                limits=tuple(limits[name] for name in route.rate_limits),
+            )
+
+
 def translate(gateway: Gateway) -> Snapshot:
-    """Everything that Envoy and the services need for ``gateway``. Equal gateways give equal snapshots."""
-    return Snapshot.of(_resources(gateway))
-
-
-def _resources(gateway: Gateway) -> Iterator[Resource]:
-    headers = identity_headers(gateway.identity_providers)
-    book = RuleBook(gateway.identity_providers)
-    contexts = _contexts(gateway, book)
-    for source in gateway.listeners:
-        yield encode_message(names.listener(source.name), listener(source, headers))
-    yield encode_message(names.ROUTES, route_configuration(contexts))
-    for upstream in _used(gateway):
-        yield encode_message(names.cluster(upstream.name), cluster(upstream))
-        if uses_eds(upstream):
-            yield encode_message(names.cluster(upstream.name), load_assignment(upstream))
-    yield auth_policy(book, headers)
-    yield limit_policy(gateway.rate_limits)
-
-
-def _contexts(gateway: Gateway, book: RuleBook) -> list[RouteContext]:
-    limits = {limit.name: limit for limit in gateway.rate_limits}
-
-    def context(route: Route) -> RouteContext:
-        return RouteContext(
-            route=route,
-            auth_rule=book.rule_for(route.authenticate, route.scopes),
-            limits=tuple(limits[name] for name in route.rate_limits),
-        )
-
-    return [context(route) for route in gateway.routes]
-
-
-def _used(gateway: Gateway) -> Iterator[Upstream]:
-    """Upstreams that a route names: a cluster without traffic would still connect and be health-checked."""
-    named = {route.upstream for route in gateway.routes}
-    return (upstream for upstream in gateway.upstreams if upstream.name in named)
+    """Everything that Envoy and the services need for ``gateway``, in one snapshot."""
+    translator = Translator(gateway)
+    envoy, services = translator.group(gateway.listeners, gateway.routes), translator.services()
+    return envoy.replacing(services, services.resources)

@@ -19,6 +19,11 @@ class Node:
     cluster: str = ""
     user_agent: str = ""
     """Name and version of the client's software."""
+    region: str = ""
+    zone: str = ""
+    sub_zone: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Texts, numbers and booleans of its top level, as text; what lies deeper is left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
