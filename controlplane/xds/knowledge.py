@@ -85,6 +85,11 @@ class Knowledge:
         """Whether the client refused something that is still the newest there is."""
         return bool(self._holds)
 
+    @property
+    def held(self) -> Iterator[str]:
+        """Names of what the client refused and what has not changed since."""
+        return iter(dict.fromkeys(name for hold in self._holds for name in hold))
+
     def is_held(self, name: str) -> bool:
         """Whether the client refused a response with this resource, and nothing in that response has changed since."""
         return any(name in hold for hold in self._holds)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from controlplane.xds.answers import Answers, answers
 from controlplane.xds.messages import Node
 from controlplane.xds.snapshot import Snapshot
 from controlplane.xds.status import TypeStatus, status_of
@@ -87,6 +88,15 @@ class Ledger:
         """Something was sent or answered: whoever waits looks again."""
         self._changed.set()
         self._changed = asyncio.Event()
+
+    @property
+    def next_change(self) -> asyncio.Event:
+        """Set when something is sent or answered the next time, or somebody comes or goes."""
+        return self._changed
+
+    def answers(self, snapshots: Mapping[str, Snapshot]) -> dict[str, Answers]:
+        """What the connected clients of each group say to its snapshot."""
+        return answers(self._connected.values(), snapshots)
 
     def clients(self) -> list[Client]:
         """Those connected now."""
