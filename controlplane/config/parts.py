@@ -34,6 +34,12 @@ def is_in_parts(source: bytes) -> bool:
     return _MARK.match(source) is not None
 
 
+def split_parts(source: bytes) -> dict[str, bytes]:
+    """The files that :func:`join_parts` made one, by name."""
+    names, texts = _split(source)
+    return dict(zip(names, texts, strict=True))
+
+
 def parse_parts(source: bytes, *, origin: str) -> Text:
     """Read a text that was made by :func:`join_parts`: lists are appended to each other, mappings of names united.
 

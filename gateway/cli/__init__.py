@@ -1,6 +1,7 @@
 """The ``gateway`` command.
 
-Exit codes: 0 it worked, 1 there was a problem (one line on standard error says which), 2 it was called wrongly.
+Exit codes: 0 it worked, 1 there was a problem (standard error says which), 2 it was called wrongly, 3 there are changes
+(``plan --exit-code``).
 Commands import what they need when they run: a process of one role holds no code of another.
 """
 

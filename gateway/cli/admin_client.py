@@ -1,101 +1,253 @@
-"""Asking the admin API: where it is, with which token, and what its refusals say to a person."""
+"""Every HTTP call of the command: to one admin API, each with a deadline, each refusal in words."""
 
 from __future__ import annotations
 
 import json
-import os
-import tempfile
-from enum import StrEnum
-from pathlib import Path
-from typing import Annotated, Any
+import ssl
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
 
 import httpx
-import typer
-from pydantic import SecretStr
 
+from gateway.cli.output import plain
+from gateway.cli.refusals import read_refusal
+from gateway.cli.target import UNIX, Target, find_target, stays_on_machine
 from gateway.errors import CommandError
-from servicekit.settings import ProcessSettings, load_settings
 
-_DEADLINE = 30.0
-"""Seconds. A difference makes the control plane compile two documents."""
+DEADLINE = 30.0
+"""Seconds for an answer, besides those that the API was asked to wait for nodes."""
+LARGEST_ANSWER = 256 * 1024 * 1024
+"""Bytes."""
+SILENCE = 60.0
+"""Seconds without a byte after which a stream counts as lost."""
 
+YAML = "application/yaml"
+JSON = "application/json"
+MERGE_PATCH = "application/merge-patch+json"
+_PREFIX = "/api/v1"
 
-class Output(StrEnum):
-    """Who reads the answer."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-Format = Annotated[Output, typer.Option("--output", help="For people, or for programs.")]
-
-
-class AdminClientSettings(ProcessSettings):
-    """How to reach the admin API."""
-
-    admin_url: str = "http://127.0.0.1:8001"
-    """Where the admin API is."""
-
-    admin_token: SecretStr | None = None
-    """Its bearer token. Without it, and without another URL, that of your newest ``gateway up`` on this machine."""
+Query = Mapping[str, str | int | float | bool | None]
 
 
-def plain(value: object) -> str:
-    """Text that cannot move the cursor of a terminal."""
-    return "".join(character if character.isprintable() else " " for character in str(value))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Body:
+    """What is sent."""
+
+    content: bytes
+    media_type: str = JSON
+
+    @classmethod
+    def of(cls, value: Any) -> Body:
+        """A value as JSON."""
+        return cls(content=json.dumps(value).encode())
 
 
-def print_json(value: object) -> None:
-    """For programs."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+def path_to(*segments: str | int) -> str:
+    """A path of the API with names of any characters in it."""
+    return "".join(f"/{quote(str(segment), safe='')}" for segment in segments)
 
 
-def get(path: str, **query: int) -> Any:
-    """The answer to ``GET /api/v1{path}``.
+class AdminClient:
+    """One admin API.
+
+    Args:
+        target: where it is, and the token.
+        transport: what carries the requests, in place of the network.
+    """
+
+    def __init__(self, target: Target, *, transport: httpx.BaseTransport | None = None) -> None:
+        self._target = target
+        token = target.token.get_secret_value()
+        over_socket = target.url.startswith(UNIX)
+        if over_socket and transport is None:
+            transport = httpx.HTTPTransport(uds=target.url.removeprefix(UNIX))
+        self._http = httpx.Client(
+            base_url=("http://localhost" if over_socket else target.url.rstrip("/")) + _PREFIX,
+            headers={"accept": JSON, **({"authorization": f"Bearer {token}"} if token else {})},
+            timeout=DEADLINE,
+            verify=_tls(target),
+            trust_env=not stays_on_machine(target.url),  # a proxy would get what stays on this machine
+            transport=transport,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def get(self, path: str, query: Query | None = None) -> Any:
+        """The answer to ``GET path``.
+
+        Raises:
+            RefusedError: the API refuses.
+            CommandError: nobody answers in time, or it is no admin API.
+        """
+        return self.send("GET", path, query=query)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query | None = None,
+        body: Body | None = None,
+        if_match: int | None = None,
+        wait: float = 0.0,
+    ) -> Any:
+        """One request, and its answer; ``None`` for an answer without a body.
+
+        Args:
+            method: of HTTP.
+            path: after ``/api/v1``.
+            query: members that are ``None`` are left out.
+            body: what is sent.
+            if_match: the revision that has to be live still.
+            wait: seconds for which the API was asked to wait for something.
+
+        Raises:
+            RefusedError: the API refuses.
+            CommandError: nobody answers in time, or it is no admin API.
+        """
+        headers = {} if if_match is None else {"if-match": f'"{if_match}"'}
+        with self._stream(method, path, query=query, body=body, headers=headers, seconds=DEADLINE + wait) as response:
+            content = _read(response, time.monotonic() + DEADLINE + wait)
+            if not response.is_success:
+                raise read_refusal(response.status_code, content)
+        return self._decoded(content)
+
+    def text(self, path: str, *, accept: str) -> str:
+        """The answer to ``GET path`` in another form than JSON.
+
+        Raises:
+            RefusedError: the API refuses.
+            CommandError: nobody answers in time.
+        """
+        with self._stream("GET", path, headers={"accept": accept}, seconds=DEADLINE) as response:
+            content = _read(response, time.monotonic() + DEADLINE)
+            if not response.is_success:
+                raise read_refusal(response.status_code, content)
+        return content.decode("utf-8", errors="replace")
+
+    @contextmanager
+    def download(self, path: str, *, query: Query | None = None) -> Iterator[Iterable[bytes]]:
+        """The body of a long answer, piece by piece. One that is cut off ends in an error.
+
+        Raises:
+            RefusedError: the API refuses.
+            CommandError: nobody answers, or the answer breaks off.
+        """
+        with self._stream("GET", path, query=query, seconds=SILENCE) as response:
+            if not response.is_success:
+                raise read_refusal(response.status_code, _read(response, time.monotonic() + DEADLINE))
+            yield response.iter_bytes()
+
+    @contextmanager
+    def events(self, last_id: str) -> Iterator[Iterable[bytes]]:
+        """The bytes of the event stream, after the event ``last_id``; without one, of what is to come.
+
+        Raises:
+            RefusedError: the API refuses.
+            LostError: nobody answers, or the stream breaks off.
+        """
+        headers = {"accept": "text/event-stream", **({"last-event-id": last_id} if last_id else {})}
+        with self._stream("GET", "/events", headers=headers, seconds=SILENCE) as response:
+            if not response.is_success:
+                raise read_refusal(response.status_code, _read(response, time.monotonic() + DEADLINE))
+            if not response.headers.get("content-type", "").startswith("text/event-stream"):
+                raise CommandError(f"what answers at {plain(self._target.url)} sends no events")
+            yield response.iter_bytes()
+
+    @contextmanager
+    def _stream(
+        self,
+        method: str,
+        path: str,
+        *,
+        seconds: float,
+        query: Query | None = None,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Iterator[httpx.Response]:
+        sent = dict(headers or {})
+        if body is not None:
+            sent["content-type"] = body.media_type
+        given = {name: _query_text(value) for name, value in (query or {}).items() if value is not None}
+        timeout = httpx.Timeout(DEADLINE, read=seconds, connect=10.0)
+        try:
+            with self._http.stream(
+                method,
+                path,
+                params=given,
+                content=body.content if body is not None else None,
+                headers=sent,
+                timeout=timeout,
+            ) as response:
+                yield response
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+            raise LostError(f"the admin API at {plain(self._target.url)} {_trouble(error)}") from error
+
+    def _decoded(self, content: bytes) -> Any:
+        if not content:
+            return None
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError) as error:
+            raise CommandError(f"what answers at {plain(self._target.url)} is not the admin API") from error
+
+
+class LostError(CommandError):
+    """Nobody answers, or an answer broke off."""
+
+
+@contextmanager
+def admin_client(context: str | None) -> Iterator[AdminClient]:
+    """The admin API that is meant; see :func:`~gateway.cli.target.find_target`.
 
     Raises:
-        CommandError: nobody answers, or the answer is a refusal.
+        CommandError: it is not known which, or its certificates cannot be read.
     """
-    settings = load_settings(AdminClientSettings)
-    token = _token(settings)
-    headers = {"authorization": f"Bearer {token}"} if token else {}
+    client = AdminClient(find_target(context))
     try:
-        response = httpx.get(
-            f"{settings.admin_url.rstrip('/')}/api/v1{path}", params=query, headers=headers, timeout=_DEADLINE
-        )
-        answer = response.json()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CommandError(f"the admin API at {settings.admin_url} does not answer: {error}") from error
-    except ValueError as error:
-        raise CommandError(f"what answers at {settings.admin_url} is not the admin API") from error
-    if not response.is_success:
-        raise CommandError(_refusal(answer, response.status_code))
-    return answer
+        yield client
+    finally:
+        client.close()
 
 
-def _refusal(answer: object, status: int) -> str:
-    problem = answer if isinstance(answer, dict) else {}
-    lines = [str(problem.get("detail", f"the admin API answered {status}"))]
-    lines += [
-        f"{one.get('where', '')}: {one.get('message', one.get('detail', ''))}" for one in problem.get("errors", [])
-    ]
-    return "\n".join(plain(line) for line in lines)
-
-
-def _token(settings: AdminClientSettings) -> str:
-    if settings.admin_token is not None:
-        return settings.admin_token.get_secret_value()
-    # The token of a run on this machine is no other server's business.
-    return "" if "admin_url" in settings.model_fields_set else _token_of_this_machine()
-
-
-def _token_of_this_machine() -> str:
-    """The token that ``gateway up`` made; empty when none runs."""
-    bases = {Path(base) for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp") if base}  # noqa: S108  only own files are read
-    files = [file for base in bases for file in base.glob("gateway-up-*/admin-token")]
+def _tls(target: Target) -> ssl.SSLContext | bool:
+    if not target.url.startswith("https://"):
+        return False
     try:
-        own = [(stat.st_mtime, file) for file in files if (stat := file.stat()).st_uid == os.getuid()]
-        return max(own)[1].read_text() if own else ""
-    except OSError:
-        # The run ended between looking and reading, or the folder is another user's.
-        return ""
+        context = ssl.create_default_context(cafile=target.ca)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        if target.client_certificate is not None:
+            # A password prompt would stop a script for ever.
+            context.load_cert_chain(target.client_certificate, target.client_key, password=lambda: "")
+    except OSError as error:  # ssl.SSLError is one
+        raise CommandError(f"the certificates for {plain(target.url)}: {plain(error)}") from error
+    return context
+
+
+def _read(response: httpx.Response, deadline: float) -> bytes:
+    body = bytearray()
+    for chunk in response.iter_bytes():
+        body += chunk
+        if len(body) > LARGEST_ANSWER:
+            raise CommandError(f"the answer has more than {LARGEST_ANSWER} bytes")
+        if time.monotonic() > deadline:
+            raise LostError("the answer did not end in time")
+    return bytes(body)
+
+
+def _query_text(value: str | float | bool | None) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _trouble(error: Exception) -> str:
+    if isinstance(error, httpx.TimeoutException):
+        return "does not answer: it takes too long"
+    if isinstance(error, httpx.RemoteProtocolError):
+        return f"broke off: {plain(error)}"
+    return f"does not answer: {plain(error)}"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated
 
 import typer
 
+from gateway.cli.durations import parse_duration
 from gateway.errors import CommandError
-
-_DURATION = re.compile(r"(?P<amount>-?\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 Bind = Annotated[str | None, typer.Option(help="host:port to listen on, in place of the setting.")]
 
@@ -59,18 +56,6 @@ def identity_provider(
     from gateway.demo.identity_provider import main
 
     main(bind, algorithm)
-
-
-def parse_duration(text: str) -> float:
-    """Seconds of ``250ms``, ``-5s``, ``1.5m``, ``2h`` or ``1d``.
-
-    Raises:
-        CommandError: it is none of them.
-    """
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise CommandError(f"{text!r} is not a duration: write 250ms, 5s, 1m, 2h or 1d")
-    return float(match["amount"]) * _SECONDS[match["unit"]]
 
 
 def parse_claim(text: str) -> tuple[str, object]:

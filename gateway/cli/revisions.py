@@ -1,87 +1,105 @@
-"""``gateway log``, ``gateway show`` and ``gateway diff``: the history, from the admin API."""
+"""``gateway log``, ``gateway show``, ``gateway diff`` and ``gateway rollback``: the history."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from gateway.cli.admin_client import Format, Output, get, plain, print_json
+from gateway.cli.options import ContextName, DryRun, Limit, Message, Number, Timeout
+from gateway.cli.output import Format, Output, Rows, print_document, show
 
-_MARKS = {"added": "+", "removed": "-", "changed": "~"}
-
-
-Number = Annotated[int, typer.Argument(help="The number of a revision.", min=1)]
+_COLUMNS = ("number", "created_at", "outcome", "author", "origin", "message")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command()(log)
-    app.command()(show)
-    app.command()(diff)
+    for command in (log, diff, rollback):
+        app.command()(command)
+    app.command("show")(show_revision)
 
 
 def log(
-    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=200)] = 20,
+    limit: Limit = 20,
     before: Annotated[int | None, typer.Option(help="Only revisions below this number.", min=1)] = None,
+    author: Annotated[str | None, typer.Option(help="Only this author's.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="Only those that ended so, as in refused.")] = None,
+    context: ContextName = None,
     output: Format = Output.TEXT,
 ) -> None:
     """List the revisions of the document, newest first."""
-    page = get("/revisions", limit=limit, **({} if before is None else {"before": before}))
-    if output is Output.JSON:
-        print_json(page)
-        return
-    table = Table("number", "when", "outcome", "author", "origin", "message", box=None, pad_edge=False)
-    for one in page["items"]:
-        table.add_row(
-            *(plain(one[name]) for name in ("number", "created_at", "outcome", "author", "origin", "message"))
-        )
-    Console(markup=False, highlight=False, soft_wrap=True).print(table)
-    if page["before"] is not None:
+    from gateway.cli.admin_client import admin_client
+
+    with admin_client(context) as client:
+        page = client.get("/revisions", {"limit": limit, "before": before, "author": author, "outcome": outcome})
+    show(page, output, _table)
+    if output is Output.TEXT and page["before"] is not None:
         typer.echo(f"older ones: gateway log --before {page['before']}")
 
 
-def show(number: Number, output: Format = Output.TEXT) -> None:
-    """Print the document of one revision as it was written."""
-    revision = get(f"/revisions/{number}")
-    if output is Output.JSON:
-        print_json(revision)
-    else:
-        typer.echo(revision["text"], nl=not revision["text"].endswith("\n"))
+def show_revision(
+    number: Annotated[
+        int | None, typer.Argument(help="The number of a revision; without one, what is live.", metavar="N", min=1)
+    ] = None,
+    context: ContextName = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Print the document of one revision as it was written; without a number, the one that is live."""
+    from gateway.cli.admin_client import YAML, admin_client, path_to
+
+    with admin_client(context) as client:
+        if number is not None:
+            revision = client.get(path_to("revisions", number))
+            if output is Output.TEXT:
+                print_document(revision["text"])
+            else:
+                show(revision, output, lambda _: ())
+        elif output is Output.TEXT:
+            print_document(client.text("/document", accept=YAML))
+        else:
+            show(client.get("/document"), output, lambda _: ())
 
 
 def diff(
     before: Annotated[int, typer.Argument(help="The number of the older revision.", metavar="A", min=1)],
     after: Annotated[int, typer.Argument(help="The number of the newer one.", metavar="B", min=1)],
+    context: ContextName = None,
     output: Format = Output.TEXT,
 ) -> None:
     """Say what changes from one revision to another.
 
     What the documents mean, and which xDS resources differ.
     """
-    difference = get(f"/revisions/{before}/diff", to=after)
-    if output is Output.JSON:
-        print_json(difference)
-    else:
-        typer.echo("\n".join(_lines(difference)))
+    from gateway.cli.admin_client import admin_client, path_to
+    from gateway.cli.changes import difference_lines
+
+    with admin_client(context) as client:
+        show(client.get(path_to("revisions", before, "diff"), {"to": after}), output, difference_lines)
 
 
-def _lines(difference: dict[str, Any]) -> Iterable[str]:
-    if not difference["changes"] and not difference["resources"]:
-        yield "no difference in meaning"
-    for change in difference["changes"]:
-        yield plain(f"{_MARKS[change['kind']]} {change['section']} {change['name']}")
-        for field in change["fields"]:
-            yield plain(f"    {field['path']}: {_value(field['before'])} -> {_value(field['after'])}")
-    for resources in difference["resources"]:
-        yield plain(f"xDS {resources['type_url'].rpartition('/')[2]}")
-        for kind, mark in _MARKS.items():
-            yield from (plain(f"    {mark} {name}") for name in resources[kind])
+def rollback(
+    number: Number,
+    message: Message = None,
+    timeout: Timeout = "30s",
+    dry_run: DryRun = False,
+    context: ContextName = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Bring the document of an earlier revision live again, as a new revision. Waits and exits like apply."""
+    from gateway.cli.admin_client import path_to
+    from gateway.cli.outcome import show_outcome
+    from gateway.cli.writing import Write, perform
+
+    write = Write(
+        method="POST",
+        path=path_to("revisions", number, "rollback"),
+        message=message,
+        timeout=timeout,
+        dry_run=dry_run,
+    )
+    show_outcome(perform(write, context), output, waited=write.seconds > 0)
 
 
-def _value(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _table(page: dict[str, Any]) -> Rows:
+    rows = [[one[name] for name in _COLUMNS] for one in page["items"]]
+    return Rows(("number", "when", *_COLUMNS[2:]), rows, empty="no revisions")

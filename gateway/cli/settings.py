@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gateway.cli.output import Format, Output, show
 from gateway.errors import CommandError
 from gateway.roles import ROLES
 
 if TYPE_CHECKING:
     from servicekit.settings import Setting
-
-
-class Output(StrEnum):
-    """Who reads the answer."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def register(app: typer.Typer) -> None:
@@ -30,17 +22,17 @@ def register(app: typer.Typer) -> None:
 
 def settings(
     role: Annotated[str | None, typer.Option(help="Only the settings of this process.")] = None,
-    output: Annotated[Output, typer.Option(help="For people, or for programs.")] = Output.TEXT,
+    output: Format = Output.TEXT,
 ) -> None:
     """Show every process setting: its value, where it came from, its meaning.
 
     The environment wins over the file .env in the working directory, which wins over the default. Secrets are masked.
     """
     rows = _rows(role)
-    if output is Output.JSON:
-        typer.echo(json.dumps([_for_programs(setting, roles) for setting, roles in rows], indent=2))
-    else:
+    if output is Output.TEXT:
         _print_table(rows)
+    else:
+        show([_for_programs(setting, roles) for setting, roles in rows], output, lambda _: ())
 
 
 def _rows(role: str | None) -> list[tuple[Setting, list[str]]]:

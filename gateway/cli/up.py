@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 def up(
     file: Annotated[
         Path | None,
-        typer.Argument(help="The document; without one everything goes to GATEWAY_BACKEND_URL.", metavar="[FILE]"),
+        typer.Argument(help="The document; without one everything goes to GATEWAY_BACKEND_URL.", metavar="FILE"),
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="A small backend and a small identity provider, too.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Don't print the processes' logs.")] = False,

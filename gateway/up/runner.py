@@ -17,6 +17,7 @@ from dotenv import dotenv_values
 
 from gateway.binaries import valkey_path
 from gateway.errors import CommandError
+from gateway.http_client import reachable
 from gateway.supervisor import Output, Supervisor
 from gateway.up.announcement import Announcement, render
 from gateway.up.document import Outline, read_outline, without_document
@@ -24,6 +25,7 @@ from gateway.up.listening import conflicts
 from gateway.up.run_directory import run_directory
 from gateway.up.settings import UpSettings
 from gateway.up.wiring import MANAGED, Run, claims, components
+from servicekit.address import Address
 from servicekit.settings import ENV_FILE
 
 _DRAIN_SECONDS = 2.0
@@ -105,11 +107,17 @@ def _stop_seconds(drain_seconds: float) -> float:
 
 
 def _token_file(run: Run) -> Path:
+    """Where commands of the same user find the token, and the address that it is for."""
+    (run.folder / "admin-url").write_text(_admin_url(run.settings.admin_bind))
     path = run.folder / "admin-token"
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(fd, "w") as file:
         file.write(run.admin_token)
     return path
+
+
+def _admin_url(bind: Address) -> str:
+    return str(bind) if bind.is_unix else f"http://{reachable(bind)}"
 
 
 @contextmanager

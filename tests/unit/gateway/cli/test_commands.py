@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from gateway.cli.commands import COMMANDS, build_app
-from gateway.cli.demo import parse_claim, parse_duration
+from gateway.cli.demo import parse_claim
+from gateway.cli.durations import parse_duration
 from gateway.errors import CommandError
 from gateway.roles import ROLES
 

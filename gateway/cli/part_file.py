@@ -1,0 +1,99 @@
+"""One part of a document to be sent: YAML or JSON from a file, and the API's mistakes shown at its lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import typer
+
+from controlplane.config import ConfigError
+from controlplane.config.problems import Path, Places
+from controlplane.config.yaml_text import parse_yaml
+from gateway.cli.admin_client import JSON, Body
+from gateway.cli.document_file import DocumentFile, mistake_lines, read_document
+from gateway.cli.refusals import Mistake, RefusedError
+from gateway.errors import CommandError
+
+_INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """What was read."""
+
+    file: DocumentFile
+    value: Any
+    places: Places
+
+    def body(self, media_type: str = JSON) -> Body:
+        """As it is sent."""
+        return replace(Body.of(self.value), media_type=media_type)
+
+    def located(self, mistake: Mistake) -> Mistake:
+        """The mistake at its line in this file, when it points into the request."""
+        if not mistake.path.startswith("/") or mistake.line is not None:
+            return mistake
+        path = pointed(mistake.path, self.value)
+        for length in range(len(path), -1, -1):
+            position = self.places.values.get(path[:length])
+            if position is not None:
+                return replace(mistake, file="", line=position.line, column=position.column)
+        return mistake
+
+
+def read_part(name: str, *, nulls: bool = False) -> PartFile:
+    """Read one part of a document.
+
+    Args:
+        name: of the file, or ``-``.
+        nulls: whether ``null`` says something: in a patch it does.
+
+    Raises:
+        CommandError: it cannot be read, or is no YAML.
+    """
+    file = read_document(name)
+    try:
+        text = parse_yaml(file.text, origin=file.name)
+    except ConfigError as error:
+        raise CommandError(str(error)) from error
+    problems = [one for one in text.problems if not (nulls and one.code == "no-value" and one.path)]
+    if problems:
+        raise CommandError(str(ConfigError(problems)))
+    return PartFile(file, text.data, text.places)
+
+
+@contextmanager
+def part_mistakes_shown(part: PartFile) -> Iterator[None]:
+    """Print the mistakes that the admin API finds in ``part``, each with its line.
+
+    Raises:
+        CommandError: there were any; it says what that means.
+    """
+    try:
+        yield
+    except RefusedError as error:
+        if not error.mistakes:
+            raise
+        for line in mistake_lines(part.file, map(part.located, error.mistakes)):
+            typer.echo(line, err=True)
+        raise CommandError(f"{error.detail.removesuffix('.')}: nothing has changed") from error
+
+
+def pointed(pointer: str, value: Any) -> Path:
+    """The steps of a JSON Pointer (RFC 6901) as far as ``value`` has them."""
+    path: list[str | int] = []
+    for escaped in pointer.split("/")[1:]:
+        step = escaped.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, Mapping) and step in value:
+            path.append(step)
+            value = value[step]
+        elif isinstance(value, list) and _INDEX.fullmatch(step) and int(step) < len(value):
+            path.append(int(step))
+            value = value[int(step)]
+        else:
+            break
+    return tuple(path)

@@ -1,0 +1,120 @@
+"""What came of a document that was checked, here or by the admin API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from controlplane.config import ConfigError, Problem, load_document
+from controlplane.config.problems import path_text
+from controlplane.model import Gateway
+from controlplane.resolve import resolve
+from gateway.cli.admin_client import admin_client
+from gateway.cli.document_file import DocumentFile, UnreadableError, mistake_lines, read_document
+from gateway.cli.refusals import Mistake, RefusedError
+
+_ANY_ADDRESS = "127.0.0.1"
+"""Stands for the process setting, which decides nothing about validity."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """The counts of what a document has, or its mistakes."""
+
+    document: DocumentFile
+    counts: Mapping[str, int] | None = None
+    """``None`` when there are mistakes."""
+    mistakes: tuple[Mistake, ...] = ()
+    unlisted: int = 0
+    """How many more there are."""
+
+
+def check(name: str) -> Verdict:
+    """Check the document of that name here. One that cannot be read is a mistake like others."""
+    try:
+        document = read_document(name)
+    except UnreadableError as error:
+        unreadable = Mistake(message=error.reason, code="unreadable", file="")
+        return Verdict(document=DocumentFile(name, b""), mistakes=(unreadable,))
+    try:
+        gateway = resolve(load_document(document.text, origin=document.name), listen_address=_ANY_ADDRESS)
+    except ConfigError as error:
+        mistakes = tuple(_mistake(problem, document.name) for problem in error.problems)
+        return Verdict(document=document, mistakes=mistakes, unlisted=error.unlisted)
+    return Verdict(document=document, counts=_counts(gateway))
+
+
+def ask(name: str, context: str | None) -> Verdict:
+    """Let the admin API check the document of that name.
+
+    Raises:
+        CommandError: the document cannot be read, or the admin API gives no verdict.
+    """
+    document = read_document(name)
+    with admin_client(context) as client:
+        try:
+            answer = client.send("POST", "/validate", body=document.body)
+        except RefusedError as error:
+            if not error.mistakes:
+                raise
+            return Verdict(document=document, mistakes=error.mistakes)
+    counts = {str(key): value for key, value in answer.items() if isinstance(value, int)}
+    return Verdict(document=document, counts=counts)
+
+
+def for_people(verdict: Verdict) -> Iterable[str]:
+    """Lines that begin with ``file:line:column``, as editors and terminals find them."""
+    if verdict.counts is not None:
+        yield "ok: " + ", ".join(_counted(count, name) for name, count in verdict.counts.items())
+        return
+    yield from mistake_lines(verdict.document, verdict.mistakes)
+    unlisted = f", and {verdict.unlisted} more" if verdict.unlisted else ""
+    yield _counted(len(verdict.mistakes), "problems") + unlisted
+
+
+def for_programs(verdict: Verdict) -> dict[str, object]:
+    """The same as plain data."""
+    if verdict.counts is not None:
+        return {"ok": True, "counts": dict(verdict.counts), "problems": []}
+    problems = [_plain_data(verdict.document, one) for one in verdict.mistakes]
+    return {"ok": False, "problems": problems, "unlisted": verdict.unlisted}
+
+
+def _plain_data(document: DocumentFile, mistake: Mistake) -> dict[str, object]:
+    return {
+        "file": document.file_of(mistake),
+        "line": mistake.line,
+        "column": mistake.column,
+        "path": mistake.path,
+        "code": mistake.code,
+        "message": mistake.message,
+        "hint": mistake.hint,
+    }
+
+
+def _mistake(problem: Problem, name: str) -> Mistake:
+    position = problem.position
+    return Mistake(
+        message=problem.message,
+        hint=problem.hint,
+        code=problem.code,
+        path=path_text(problem.path),
+        file=problem.origin.removeprefix(name).removeprefix("/"),
+        line=position.line if position else None,
+        column=position.column if position else None,
+    )
+
+
+def _counted(count: int, name: str) -> str:
+    words = name.replace("_", " ")
+    return f"{count} {words.removesuffix('s') if count == 1 else words}"
+
+
+def _counts(gateway: Gateway) -> dict[str, int]:
+    return {
+        "listeners": len(gateway.listeners),
+        "upstreams": len(gateway.upstreams),
+        "routes": len(gateway.routes),
+        "identity_providers": len(gateway.identity_providers),
+        "rate_limits": len(gateway.rate_limits),
+    }
