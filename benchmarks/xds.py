@@ -55,7 +55,7 @@ class Bench:
         self.xds = XdsServer(
             cache=self.cache,
             ledger=self.ledger,
-            group_of=lambda node: node.cluster,
+            place=lambda node, _identities, _type_url: node.cluster,
             identifier="bench",
             registry=self.registry,
         )

@@ -55,7 +55,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         registry=registry,
     )
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    xds = XdsServer(cache=cache, ledger=ledger, group_of=_group_of, identifier=_identifier(), registry=registry)
+    xds = XdsServer(cache=cache, ledger=ledger, place=_place, identifier=_identifier(), registry=registry)
     xds.add_to(server)
     add_port(server, settings.xds_bind, settings)
     client = httpx.AsyncClient(trust_env=False)
@@ -91,7 +91,7 @@ def _source(settings: ControlPlaneSettings) -> Source:
     return EnvironmentSource(backend_url=settings.backend_url, port=settings.port)
 
 
-def _group_of(_node: Node) -> str:
+def _place(_node: Node, _identities: frozenset[str], _type_url: str) -> str:
     return GROUP
 
 

@@ -17,13 +17,17 @@ import grpc.aio
 import structlog
 from prometheus_client import CollectorRegistry
 
-from controlplane.xds.cache import SnapshotCache
+from controlplane.xds.cache import SnapshotCache, Watcher
 from controlplane.xds.connection import Connection, Request
-from controlplane.xds.errors import ProtocolError, XdsError
+from controlplane.xds.errors import NoGroupError, ProtocolError, XdsError
 from controlplane.xds.ledger import Client, Ledger
 from controlplane.xds.messages import Node, Response
 from controlplane.xds.metrics import XdsMetrics
+from controlplane.xds.peers import identities, is_private
+from controlplane.xds.refusals import Refusals
+from controlplane.xds.secrets import SecretGuard
 from controlplane.xds.services import Method, methods
+from controlplane.xds.snapshot import Snapshot
 from controlplane.xds.stream import Limits, Shared, StreamState
 from controlplane.xds.subscription import Answer
 from controlplane.xds.wire import encode, encode_control_plane, parse_delta, parse_sotw
@@ -55,11 +59,29 @@ class ServerLimits:
     client: Limits = field(default_factory=Limits)
 
 
+Place = Callable[[Node, frozenset[str], str], str | None]
+"""Which group's snapshot a client gets, by its node, the identities that its certificate proves, and the type that it
+asks for first; ``None`` refuses it."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class _Stream:
+    """One stream, and what it was placed by."""
+
+    client: Client
+    connection: Connection
+    identities: frozenset[str]
+    first_type: str
+    watcher: Watcher
+    end_watch: Callable[[], None]
+    refused: bool = False
+
+
 class XdsServer:
     """Serves a :class:`SnapshotCache` over every discovery service, in both variants.
 
     Args:
-        group_of: which group's snapshot a node gets.
+        place: which group's snapshot a client gets. When its answers change, call :meth:`regroup`.
         identifier: names this replica in every response (``control_plane.identifier``).
     """
 
@@ -68,21 +90,23 @@ class XdsServer:
         *,
         cache: SnapshotCache,
         ledger: Ledger,
-        group_of: Callable[[Node], str],
+        place: Place,
         identifier: str,
         registry: CollectorRegistry,
         limits: ServerLimits | None = None,
     ) -> None:
         self._cache = cache
         self._ledger = ledger
-        self._group_of = group_of
+        self._place = place
         self._control_plane = encode_control_plane(identifier)
         self._limits = limits or ServerLimits()
         self._shared = Shared()
         self._metrics = XdsMetrics(registry)
         self._admitted = 0
-        self._connections: set[Connection] = set()
+        self._streams: set[_Stream] = set()
         self._draining = False
+        self._refusals = Refusals()
+        self._guard = SecretGuard()
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Register every method with ``server``."""
@@ -97,8 +121,25 @@ class XdsServer:
     def drain(self) -> None:
         """End every stream, each between two responses, and take no new ones: clients go to another replica."""
         self._draining = True
-        for connection in self._connections:
-            connection.end()
+        for stream in self._streams:
+            stream.connection.end()
+
+    def regroup(self) -> None:
+        """Let every client have what its group has now; end the streams of those that no group takes any more.
+
+        A stream that goes on is not told of it: it only aims at another snapshot.
+        """
+        for stream in tuple(self._streams):
+            client = stream.client
+            group = self._place(client.node, stream.identities, stream.first_type)
+            if group is None:
+                stream.refused = True
+                stream.connection.end()
+            elif group != client.group:
+                stream.end_watch()
+                client.group = group
+                stream.end_watch = self._cache.watch(group, stream.watcher)
+        self._ledger.touched()
 
     async def _serve(self, method: Method, _requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext) -> None:
         if self._draining or self._admitted >= self._limits.streams:
@@ -107,6 +148,9 @@ class XdsServer:
         self._admit(1)
         try:
             await self._stream(method, context)
+        except NoGroupError as error:
+            self._metrics.turned_away("no group")
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except XdsError as error:
             _log.warning("an xDS stream was ended for what it sent", peer=context.peer(), reason=str(error))
             self._metrics.turned_away("protocol")
@@ -123,23 +167,50 @@ class XdsServer:
 
     async def _stream(self, method: Method, context: grpc.aio.ServicerContext) -> None:
         async with asyncio.timeout(self._limits.first_request_seconds):
-            node, first = await _read(method, context)
+            node, first = await _read(method, context, with_node=True)
         if first is None:
             return
-        await context.send_initial_metadata(())  # a client with everything would hear nothing for hours
-        client = self._client(node or Node(), context.peer(), aggregated=method.type_url is None)
-        connection = self._connection(method, context, client)
-        end_watch = self._cache.watch(client.group, connection.aim)
-        self._ledger.connected(client)
-        self._connections.add(connection)
+        stream = self._placed(method, context, node or Node(), first)
+        self._ledger.connected(stream.client)
+        self._streams.add(stream)
         try:
-            await connection.run(first)
+            await context.send_initial_metadata(())  # a client with everything would hear nothing for hours
+            await stream.connection.run(first)
         finally:
-            self._connections.discard(connection)
-            end_watch()
-            self._ledger.disconnected(client)
+            self._streams.discard(stream)
+            stream.end_watch()
+            self._ledger.disconnected(stream.client)
+        if stream.refused:
+            raise self._refusal(stream.client.node, stream.identities)
 
-    def _client(self, node: Node, peer: str, *, aggregated: bool) -> Client:
+    def _placed(self, method: Method, context: grpc.aio.ServicerContext, node: Node, first: Request) -> _Stream:
+        proven = identities(context.auth_context())
+        group = self._place(node, proven, first.type_url)
+        if group is None:
+            raise self._refusal(node, proven)
+        self._refusals.is_over(node.id)
+        client = self._client(node, group, context.peer(), aggregated=method.type_url is None)
+        connection = self._connection(method, context, client)
+        private = is_private(context.peer(), context.auth_context())
+        watcher = connection.aim if private else partial(self._aim_without_secrets, connection)
+        return _Stream(
+            client=client,
+            connection=connection,
+            identities=proven,
+            first_type=first.type_url,
+            watcher=watcher,
+            end_watch=self._cache.watch(group, watcher),
+        )
+
+    def _refusal(self, node: Node, proven: frozenset[str]) -> NoGroupError:
+        if self._refusals.is_news(node.id, time.monotonic()):
+            _log.warning("no node group takes this node", node=node.id, cluster=node.cluster, identities=sorted(proven))
+        return NoGroupError("no node group takes this node")
+
+    def _aim_without_secrets(self, connection: Connection, snapshot: Snapshot | None) -> None:
+        connection.aim(self._guard.without_secrets(snapshot))
+
+    def _client(self, node: Node, group: str, peer: str, *, aggregated: bool) -> Client:
         state = StreamState(
             # Random, so that a nonce of another stream, or of a server before this one, answers nothing.
             nonce_prefix=f"{secrets.token_hex(4)}.",
@@ -147,11 +218,11 @@ class XdsServer:
             shared=self._shared,
             limits=self._limits.client,
         )
-        return Client(node=node, group=self._group_of(node), peer=peer, connected_at=time.time(), state=state)
+        return Client(node=node, group=group, peer=peer, connected_at=time.time(), state=state)
 
     def _connection(self, method: Method, context: grpc.aio.ServicerContext, client: Client) -> Connection:
         async def read() -> Request | None:
-            _, request = await _read(method, context)
+            _, request = await _read(method, context, with_node=False)
             return request
 
         async def write(response: Response) -> None:
@@ -202,11 +273,14 @@ class DrainingServer:
         await self._server.stop(grace)
 
 
-async def _read(method: Method, context: grpc.aio.ServicerContext) -> tuple[Node | None, Request | None]:
+async def _read(
+    method: Method, context: grpc.aio.ServicerContext, *, with_node: bool
+) -> tuple[Node | None, Request | None]:
     data = await context.read()
     if data is grpc.aio.EOF:
         return None, None
-    node, request = parse_delta(data) if method.delta else parse_sotw(data)
+    parse = parse_delta if method.delta else parse_sotw
+    node, request = parse(data, with_node=with_node)
     if method.type_url is not None and not request.type_url:
         request = replace(request, type_url=method.type_url)
     if not request.type_url:

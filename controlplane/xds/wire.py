@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TypeVar
 
 from envoy.config.core.v3.base_pb2 import ControlPlane
 from envoy.config.core.v3.base_pb2 import Node as NodeMessage
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
 from google.protobuf.message import DecodeError
+from google.protobuf.struct_pb2 import Struct, Value
 from google.rpc.status_pb2 import Status
 
 from controlplane.xds.errors import WireError
@@ -16,18 +18,20 @@ from controlplane.xds.messages import DeltaRequest, Node, Response, SotwRequest
 from controlplane.xds.subscription import LONGEST_ERROR
 
 _LONGEST_NODE_TEXT = 253
+_MOST_METADATA = 16 * 1024
+"""Characters of keys and values together."""
 
 _M = TypeVar("_M", DiscoveryRequest, DeltaDiscoveryRequest)
 
 
-def parse_sotw(data: bytes) -> tuple[Node | None, SotwRequest]:
-    """A ``DiscoveryRequest``, and the node if it says one.
+def parse_sotw(data: bytes, *, with_node: bool = True) -> tuple[Node | None, SotwRequest]:
+    """A ``DiscoveryRequest``, and the node if it says one and is asked (``with_node``).
 
     Raises:
         WireError: the bytes are not one.
     """
     message = _parse(DiscoveryRequest, data)
-    return _node(message), SotwRequest(
+    return _node(message) if with_node else None, SotwRequest(
         type_url=message.type_url,
         names=tuple(message.resource_names),
         version=message.version_info,
@@ -36,14 +40,14 @@ def parse_sotw(data: bytes) -> tuple[Node | None, SotwRequest]:
     )
 
 
-def parse_delta(data: bytes) -> tuple[Node | None, DeltaRequest]:
-    """A ``DeltaDiscoveryRequest``, and the node if it says one.
+def parse_delta(data: bytes, *, with_node: bool = True) -> tuple[Node | None, DeltaRequest]:
+    """A ``DeltaDiscoveryRequest``, and the node if it says one and is asked (``with_node``).
 
     Raises:
         WireError: the bytes are not one.
     """
     message = _parse(DeltaDiscoveryRequest, data)
-    return _node(message), DeltaRequest(
+    return _node(message) if with_node else None, DeltaRequest(
         type_url=message.type_url,
         subscribe=tuple(message.resource_names_subscribe),
         unsubscribe=tuple(message.resource_names_unsubscribe),
@@ -85,7 +89,43 @@ def _node(message: DiscoveryRequest | DeltaDiscoveryRequest) -> Node | None:
         id=node.id[:_LONGEST_NODE_TEXT],
         cluster=node.cluster[:_LONGEST_NODE_TEXT],
         user_agent=" ".join(filter(None, (node.user_agent_name, _agent_version(node))))[:_LONGEST_NODE_TEXT],
+        region=node.locality.region[:_LONGEST_NODE_TEXT],
+        zone=node.locality.zone[:_LONGEST_NODE_TEXT],
+        sub_zone=node.locality.sub_zone[:_LONGEST_NODE_TEXT],
+        metadata=_metadata(node.metadata) if node.HasField("metadata") else {},
     )
+
+
+def _metadata(metadata: Struct) -> Mapping[str, str]:
+    """As much as fits, in the order of the keys. What is too long is left out whole: a part of it might be taken for
+    something else."""
+    kept: dict[str, str] = {}
+    room = _MOST_METADATA
+    for key, text in sorted(_plain_texts(metadata)):
+        if max(len(key), len(text)) <= _LONGEST_NODE_TEXT and len(key) + len(text) <= room:
+            kept[key] = text
+            room -= len(key) + len(text)
+    return kept
+
+
+def _plain_texts(metadata: Struct) -> Iterator[tuple[str, str]]:
+    for key, value in metadata.fields.items():
+        text = _text(value)
+        if text is not None:
+            yield key, text
+
+
+def _text(value: Value) -> str | None:
+    """A scalar as a document writes it; ``None`` for what is no scalar."""
+    kind = value.WhichOneof("kind")
+    if kind == "string_value":
+        return str(value.string_value)
+    if kind == "bool_value":
+        return "true" if value.bool_value else "false"
+    if kind == "number_value":
+        number = value.number_value
+        return str(int(number)) if number.is_integer() else str(number)
+    return None
 
 
 def _agent_version(node: NodeMessage) -> str:

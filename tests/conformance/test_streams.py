@@ -7,6 +7,8 @@ from typing import Any
 
 import grpc
 import pytest
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import CertificateValidationContext
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 
 from controlplane.xds import types
 from controlplane.xds.services import Method, methods
@@ -16,6 +18,9 @@ from tests.harness.xds import RawStream, raw_stream, running_xds
 CDS, EDS, LDS, SDS = types.CLUSTER, types.CLUSTER_LOAD_ASSIGNMENT, types.LISTENER, types.SECRET
 BARRIER = types.RUNTIME
 """A type that tests ask for to see that nothing else comes before its answer."""
+
+PUBLIC = Secret(validation_context=CertificateValidationContext()).SerializeToString()
+"""Bytes for any type; as a secret they are one that may be shown to everybody."""
 
 
 def resources(type_url: str, **contents: str) -> Snapshot:
@@ -59,11 +64,11 @@ async def test_every_method_serves_its_type(method: Method) -> None:
         running_xds() as plane,
         raw_stream(plane.address, delta=method.delta, service=method.service, method=suffix) as stream,
     ):
-        plane.cache.set("edge", Snapshot.of([encode_bytes("a", type_url, b"1")]))
+        plane.cache.set("edge", Snapshot.of([encode_bytes("a", type_url, PUBLIC)]))
         await stream.send("" if method.type_url else type_url)
         response = await stream.accept()
         assert response.type_url == type_url
-        assert [r.name for r in response.resources] == ["a"] if method.delta else contents(response) == [b"1"]
+        assert [r.name for r in response.resources] == ["a"] if method.delta else contents(response) == [PUBLIC]
         assert response.control_plane.identifier == "replica-1"
 
 

@@ -49,7 +49,7 @@ async def running_xds(
     cache, ledger, registry = cache or SnapshotCache(), Ledger(clock=time.time), CollectorRegistry()
     address = address or Address(host="127.0.0.1", port=free_port())
     xds = XdsServer(
-        cache=cache, ledger=ledger, group_of=_cluster_of, identifier="replica-1", registry=registry, limits=limits
+        cache=cache, ledger=ledger, place=_cluster_of, identifier="replica-1", registry=registry, limits=limits
     )
     server = grpc.aio.server(options=SERVER_OPTIONS)
     xds.add_to(server)
@@ -70,7 +70,7 @@ async def eventually(condition: Callable[[], object], what: str) -> None:
         await asyncio.sleep(0.01)
 
 
-def _cluster_of(node: Node) -> str:
+def _cluster_of(node: Node, _identities: frozenset[str], _type_url: str) -> str:
     return node.cluster
 
 

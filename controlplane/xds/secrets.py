@@ -1,0 +1,42 @@
+"""Keeps private keys off connections that others can read along."""
+
+from __future__ import annotations
+
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
+from google.protobuf.any_pb2 import Any
+from google.protobuf.message import DecodeError
+
+from controlplane.xds import types
+from controlplane.xds.snapshot import Resource, Snapshot
+
+_PUBLIC = "validation_context"
+"""The only kind of a ``Secret`` that holds none: certificates of authorities."""
+
+
+class SecretGuard:
+    """Takes secrets out of snapshots. It remembers the last one, for all streams aim at it one after the other."""
+
+    def __init__(self) -> None:
+        self._given: Snapshot | None = None
+        self._answer: Snapshot | None = None
+
+    def without_secrets(self, snapshot: Snapshot | None) -> Snapshot | None:
+        """``snapshot`` without the resources that are secret; the same object when there are none."""
+        if snapshot is not self._given:
+            self._given, self._answer = snapshot, None if snapshot is None else _without_secrets(snapshot)
+        return self._answer
+
+
+def _without_secrets(snapshot: Snapshot) -> Snapshot:
+    for resource in snapshot.of_type(types.SECRET).values():
+        if _is_secret(resource):
+            snapshot = snapshot.without_resource(types.SECRET, resource.name)
+    return snapshot
+
+
+def _is_secret(resource: Resource) -> bool:
+    try:
+        secret = Secret.FromString(Any.FromString(resource.body).value)
+    except DecodeError:
+        return True  # what can't be read is not known to be harmless
+    return bool(secret.WhichOneof("type") != _PUBLIC)
