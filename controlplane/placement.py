@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from controlplane.model import Canary, NodeGroup, NodeSelector
+from controlplane.model.patterns import compiled
 from controlplane.translate import SERVICES
 from controlplane.xds.messages import Node
 from servicekit.contracts import AuthPolicy, LimitPolicy
@@ -20,7 +20,6 @@ CANARY_SUFFIX: Final = "#canary"
 _POLICIES = frozenset({AuthPolicy.TYPE_URL, LimitPolicy.TYPE_URL})
 _HASH_BYTES = 8
 
-_Pattern = Callable[[str], object]
 _Chosen = Callable[[Node, frozenset[str]], bool]
 
 
@@ -33,7 +32,7 @@ class Placement:
 
     def assign(self, groups: Sequence[NodeGroup]) -> None:
         """From now on nodes belong to ``groups``, each to the first that means it."""
-        self._groups = tuple((group.name, _compiled(group.nodes)) for group in groups)
+        self._groups = tuple((group.name, _chooser(group.nodes)) for group in groups)
 
     def split(self, canary: Canary | None) -> None:
         """From now on the nodes that ``canary`` picks are apart from the rest of their groups; ``None`` ends that."""
@@ -64,7 +63,7 @@ def canary_of(group: str) -> str:
 
 def _picking(canary: Canary) -> _Chosen:
     if canary.nodes is not None:
-        return _compiled(canary.nodes)
+        return _chooser(canary.nodes)
     share = canary.share or 0.0
     return lambda node, _identities: _position(node.id) < share
 
@@ -75,15 +74,15 @@ def _position(node_id: str) -> float:
     return int.from_bytes(digest) / (1 << 8 * _HASH_BYTES)
 
 
-def _compiled(selector: NodeSelector) -> _Chosen:
-    fields = [(_FIELDS[key], _any_of(patterns, inside=".")) for key in _FIELDS if (patterns := getattr(selector, key))]
-    metadata = {key: _any_of(patterns, inside=".") for key, patterns in selector.metadata.items()}
-    proves = _any_of(selector.identities, inside="[^./]") if selector.identities else None
+def _chooser(selector: NodeSelector) -> _Chosen:
+    fields = [(_FIELDS[key], compiled(patterns)) for key in _FIELDS if (patterns := getattr(selector, key))]
+    metadata = {key: compiled(patterns) for key, patterns in selector.metadata.items()}
+    proves = compiled(selector.identities, is_identity=True) if selector.identities else None
 
     def chosen(node: Node, identities: frozenset[str]) -> bool:
         return (
             all(agrees(read(node)) for read, agrees in fields)
-            and _has_all(node.metadata, metadata)
+            and all(key in node.metadata and agrees(node.metadata[key]) for key, agrees in metadata.items())
             and (proves is None or any(map(proves, identities)))
         )
 
@@ -96,22 +95,3 @@ _FIELDS: Mapping[str, Callable[[Node], str]] = {
     "regions": lambda node: node.region,
     "zones": lambda node: node.zone,
 }
-
-
-def _has_all(metadata: Mapping[str, str], patterns: Mapping[str, _Pattern]) -> bool:
-    return all(key in metadata and agrees(metadata[key]) for key, agrees in patterns.items())
-
-
-def _any_of(patterns: Iterable[str], *, inside: str) -> _Pattern:
-    """Whether a text is what one of ``patterns`` says; ``inside`` is the set of characters that a ``*`` stands for."""
-    written = (".*" if pattern == "*" else _regex(pattern, inside) for pattern in patterns)
-    return re.compile("|".join(written), re.DOTALL).fullmatch
-
-
-def _regex(pattern: str, inside: str) -> str:
-    """Atomic groups, for the first place where a part fits is always as good as any other: no search is repeated."""
-    first, *rest = map(re.escape, pattern.split("*"))
-    if not rest:
-        return first
-    middle = "".join(f"(?>{inside}*?{part})" for part in rest[:-1])
-    return f"{first}{middle}{inside}*{rest[-1]}"

@@ -10,8 +10,10 @@ from controlplane.config.authentication import Provider
 from controlplane.config.base import Section
 from controlplane.config.defaults import Defaults
 from controlplane.config.listeners import Listener
+from controlplane.config.node_groups import NodeGroup
 from controlplane.config.problems import Places
 from controlplane.config.rate_limits import RateLimit
+from controlplane.config.rollout import Rollout
 from controlplane.config.routes import Route
 from controlplane.config.texts import Name
 from controlplane.config.upstreams import Upstream
@@ -32,6 +34,11 @@ class GatewayConfig(Section):
     """For routes that do not say otherwise."""
     routes: list[Route] = Field(min_length=1)
     """Which request goes where, in the order in which they are tried."""
+    node_groups: list[NodeGroup] = Field(default=[], max_length=100)
+    """Which nodes get what, in the order in which they are tried; empty is one group `edge`, in which every node gets
+    everything."""
+    rollout: Rollout = Rollout()
+    """How a change reaches the nodes."""
 
     _places: Places = PrivateAttr(default_factory=Places)
 

@@ -9,7 +9,7 @@ from controlplane.config.texts import IpAddress, Name
 
 
 class Listener(Section):
-    """A port that clients connect to. Every route is served on every listener."""
+    """A port that clients connect to. Every route that a node serves, it serves on each of its listeners."""
 
     name: Name
     """Its name in logs and metrics."""

@@ -102,6 +102,8 @@ def _value(definition: dict[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in definition["enum"])
     if "x-duration" in definition:
         return f"duration, {definition['x-duration']}"
+    if "x-percent" in definition:
+        return f"share, {definition['x-percent']}"
     return _plain(definition)
 
 

@@ -9,22 +9,26 @@ from typing import Any
 from controlplane.config.document import GatewayConfig
 from controlplane.config.problems import MAX_LISTED, Path, Problem, quoted, suggestion
 
-_SECTIONS = {"upstream": "upstreams", "authenticate": "authentication", "rate_limits": "rate_limits"}
-"""Key of a route to the section whose names it holds."""
+_SECTIONS = {
+    "routes": {"upstream": "upstreams", "authenticate": "authentication", "rate_limits": "rate_limits"},
+    "node_groups": {"listeners": "listeners"},
+}
+"""Section to the keys of its items that hold names, and the sections whose names these are."""
 
 
 def dangling(data: Any) -> list[Problem]:
-    """A problem for each name in a route that nothing has, for as many as are listed.
+    """A problem for each name that nothing has, for as many as are listed.
 
     Works on plain data of any shape, so that it also speaks about a document that has mistakes of other kinds; what
     is not where it belongs is passed over.
     """
     if not isinstance(data, dict):
         return []
-    defined = {section: _names(data, section) for section in _SECTIONS.values()}
+    defined = {section: _names(data, section) for keys in _SECTIONS.values() for section in keys.values()}
     found = (
         _problem(path, section, name, known)
-        for path, section, name in _uses(data.get("routes"))
+        for user in _SECTIONS
+        for path, section, name in _uses(user, data.get(user))
         if (known := defined[section]) is not None and name not in known
     )
     return list(islice(found, MAX_LISTED))
@@ -49,15 +53,15 @@ def _names(data: dict[str, Any], section: str) -> set[str] | None:
     return None
 
 
-def _uses(routes: Any) -> Iterator[tuple[Path, str, str]]:
-    """Path, section and name of every name in every route."""
-    for index, route in enumerate(routes if isinstance(routes, list) else ()):
-        if not isinstance(route, dict):
+def _uses(user: str, items: Any) -> Iterator[tuple[Path, str, str]]:
+    """Path, section and name of every name in every item of one section."""
+    for index, item in enumerate(items if isinstance(items, list) else ()):
+        if not isinstance(item, dict):
             continue
-        for key, section in _SECTIONS.items():
-            value = route.get(key)
+        for key, section in _SECTIONS[user].items():
+            value = item.get(key)
             if isinstance(value, str) and key == "upstream":
-                yield ("routes", index, key), section, value
+                yield (user, index, key), section, value
             for position, name in enumerate(value if isinstance(value, list) else ()):
                 if isinstance(name, str):
-                    yield ("routes", index, key, position), section, name
+                    yield (user, index, key, position), section, name

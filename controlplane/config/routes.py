@@ -11,7 +11,7 @@ from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.durations import Duration
 from controlplane.config.re2 import RegexError, check_regex
 from controlplane.config.retry import Retry
-from controlplane.config.texts import HeaderName, Host, Method, Name, RouteName, Unique, UrlPath
+from controlplane.config.texts import HeaderName, Host, Label, LabelValue, Method, Name, RouteName, Unique, UrlPath
 
 _MAX_REFERENCES = 50
 
@@ -115,3 +115,5 @@ class Route(Section):
     """How long the whole exchange may take; `0s` is for ever. Without it, `defaults` decides."""
     retry: Retry = Retry()
     """When to send a request again; keys not written here come from `defaults`."""
+    labels: dict[Label, LabelValue] = Field(default={}, max_length=20)
+    """What node groups choose routes by."""

@@ -9,6 +9,7 @@ from pydantic_core import core_schema
 
 from controlplane.config.document import GatewayConfig
 from controlplane.config.durations import format_duration
+from controlplane.config.percent import format_percent
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -23,7 +24,7 @@ def json_schema() -> dict[str, Any]:
 
 
 class _Generator(GenerateJsonSchema):
-    """Writes durations as the document does, and no ``null``, for the document has none."""
+    """Writes durations and shares as the document does, and no ``null``, for the document has none."""
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
@@ -33,12 +34,20 @@ class _Generator(GenerateJsonSchema):
         default = _without_none(result.pop("default", None))
         if default is None:
             return result
-        is_duration = "x-duration" in result and isinstance(default, (int, float))
-        return {**result, "default": format_duration(default) if is_duration else default}
+        return {**result, "default": _as_written(default, result)}
 
     def field_title_should_be_set(self, _schema: Any) -> bool:
         """Never: a title would repeat the key."""
         return False
+
+
+def _as_written(default: Any, schema: JsonSchemaValue) -> Any:
+    if isinstance(default, (int, float)):
+        if "x-duration" in schema:
+            return format_duration(default)
+        if "x-percent" in schema:
+            return format_percent(default)
+    return default
 
 
 def _without_none(value: Any) -> Any:

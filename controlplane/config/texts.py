@@ -19,6 +19,7 @@ _TOKEN = r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$"  # noqa: S105  field-name of RFC
 _HOST = (
     r"^(\*|(\*\.)?([A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.?)$"
 )
+_LABEL_VALUE = r"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$"
 _PATH = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*")  # RFC 3986 §3.3
 _MAX_HOST = 253
 _MAX_PATH = 1024
@@ -113,6 +114,14 @@ _header_check, _header_schema = _matching(
     _TOKEN, "header-name", "this is not a header's name", "letters, digits and '-', as in x-user-id"
 )
 HeaderName = Annotated[str, _header_check, AfterValidator(str.lower), _header_schema]
+
+_label_hint = "1 to 63 letters, digits, '.', '_', '/' or '-', the first and last no sign"
+_label_check, _label_schema = _matching(_LABEL_VALUE, "label", "this cannot be a label", _label_hint)
+Label = Annotated[str, _label_check, _label_schema]
+_label_value_check, _label_value_schema = _matching(
+    _LABEL_VALUE, "label", "this cannot be the value of a label", _label_hint
+)
+LabelValue = Annotated[str, _label_value_check, _label_value_schema]
 
 UrlPath = Annotated[str, AfterValidator(_check_path), Field(json_schema_extra={"pattern": "^/"})]
 Host = Annotated[str, AfterValidator(_check_host), Field(json_schema_extra={"pattern": _HOST})]

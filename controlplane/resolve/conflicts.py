@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from controlplane.config import GatewayConfig
@@ -9,6 +10,7 @@ from controlplane.config.problems import Path, quoted
 from controlplane.model import ApiKeyProvider, JwtProvider
 from controlplane.resolve.coverage import RouteIndex
 from controlplane.resolve.draft import Draft
+from controlplane.resolve.node_groups import routes_of
 
 
 def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
@@ -33,20 +35,31 @@ def _duplicate_names(section: str, names: Iterable[str | None], draft: Draft) ->
 
 
 def _unreachable_routes(draft: Draft) -> None:
-    """Routes that never see a request, since one before them takes all of theirs."""
-    earlier = RouteIndex()
-    for index, route in enumerate(draft.routes):
-        taker = earlier.covering(route.match)
-        if taker is None:
-            earlier.add(index, route.match)
-            continue
-        name = quoted(draft.routes[taker].name)
-        if draft.routes[taker].match == route.match:
-            message, hint = f"this matches exactly what routes[{taker}] ({name}) matches", "remove one"
-            draft.refuse(("routes", index, "match"), "duplicate-route", message, hint)
-        else:
-            message = f"no request gets here, for routes[{taker}] ({name}) takes them all"
-            draft.refuse(("routes", index, "match"), "unreachable-route", message, "put the narrower route first")
+    """Routes that never see a request: in every group that serves them, one before them takes all of theirs."""
+    views = {tuple(index for index, _ in routes_of(group, draft)): None for group in draft.node_groups}
+    takers: defaultdict[int, list[int | None]] = defaultdict(list)
+    for view in views:
+        earlier = RouteIndex()
+        for index in view:
+            match = draft.routes[index].match
+            taker = earlier.covering(match)
+            takers[index].append(taker)
+            if taker is None:
+                earlier.add(index, match)
+    for index, found in takers.items():
+        taken_by = [taker for taker in found if taker is not None]
+        if len(taken_by) == len(found):
+            _unreachable_route(index, taken_by[0], draft)
+
+
+def _unreachable_route(index: int, taker: int, draft: Draft) -> None:
+    name = quoted(draft.routes[taker].name)
+    if draft.routes[taker].match == draft.routes[index].match:
+        message, hint = f"this matches exactly what routes[{taker}] ({name}) matches", "remove one"
+        draft.refuse(("routes", index, "match"), "duplicate-route", message, hint)
+    else:
+        message = f"no request gets here, for routes[{taker}] ({name}) takes them all"
+        draft.refuse(("routes", index, "match"), "unreachable-route", message, "put the narrower route first")
 
 
 def _limits_without_identity(draft: Draft) -> None:

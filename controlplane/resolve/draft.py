@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from controlplane.config.problems import Path, Problem
-from controlplane.model import IdentityProvider, Listener, RateLimit, Route, Upstream
+from controlplane.model import Canary, IdentityProvider, Listener, NodeGroup, RateLimit, Route, Upstream
 
 
 @dataclass(slots=True, kw_only=True)
@@ -19,6 +19,8 @@ class Draft:
     identity_providers: list[IdentityProvider] = field(default_factory=list)
     rate_limits: list[RateLimit] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
+    node_groups: list[NodeGroup] = field(default_factory=list)
+    canary: Canary | None = None
 
     def refuse(self, path: Path, code: str, message: str, hint: str | None = None, *, at_key: bool = False) -> None:
         """Note a mistake and go on."""

@@ -10,13 +10,14 @@ from controlplane.model import Gateway
 from controlplane.resolve.conflicts import find_conflicts
 from controlplane.resolve.draft import Draft
 from controlplane.resolve.listeners import resolve_listeners
+from controlplane.resolve.node_groups import resolve_node_groups, resolve_rollout
 from controlplane.resolve.policies import resolve_policies
 from controlplane.resolve.routes import resolve_routes
 from controlplane.resolve.upstreams import resolve_upstreams
 
 
 def _link(document: GatewayConfig, draft: Draft) -> None:
-    """Every name that a route uses is defined."""
+    """Every name that a route or a node group uses is defined."""
     draft.problems.extend(dangling(document.model_dump()))
 
 
@@ -26,6 +27,8 @@ PASSES: tuple[Callable[[GatewayConfig, Draft], None], ...] = (
     resolve_upstreams,
     resolve_policies,  # before routes: a limit by user asks whether a route has a user
     resolve_routes,
+    resolve_node_groups,  # after what they choose from
+    resolve_rollout,
     find_conflicts,  # last: it compares what the others have made
 )
 
@@ -52,4 +55,6 @@ def resolve(document: GatewayConfig, *, listen_address: str) -> Gateway:
         routes=tuple(draft.routes),
         identity_providers=tuple(draft.identity_providers),
         rate_limits=tuple(draft.rate_limits),
+        node_groups=tuple(draft.node_groups),
+        canary=draft.canary,
     )

@@ -33,6 +33,7 @@ def _route(name: str, match: model.RouteMatch, written: Route, defaults: Default
         rate_limits=tuple(written.rate_limits),
         timeout=defaults.timeout if written.timeout is None else written.timeout,
         retry=_retry(merge_retry(written.retry, defaults.retry)),
+        labels=dict(sorted(written.labels.items())),
     )
 
 
