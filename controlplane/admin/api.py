@@ -13,7 +13,7 @@ from controlplane.admin import errors
 from controlplane.admin.config import config_router
 from controlplane.admin.nodes import nodes_router
 from controlplane.admin.revisions import revisions_router
-from controlplane.admin.security import TokenCheck
+from controlplane.admin.security.token_check import TokenCheck
 from controlplane.pipeline import Pipeline
 from controlplane.store import RevisionStore
 from controlplane.xds.ledger import Ledger

@@ -1,0 +1,153 @@
+"""What each operation needs: a role, and a scope that reaches it. An operation that says nothing is not served."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from controlplane.admin.audit_trail import AuditTrail, Deed
+from controlplane.admin.errors import ApiError
+from controlplane.admin.security.guard import peer_address, unauthorized
+from controlplane.admin.security.identity import Identity, Role
+
+BASE = "/api/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who does what: given to an operation that may go on."""
+
+    identity: Identity
+    deed: Deed
+    """What the audit log says of it."""
+    dry_run: bool = False
+
+
+class Needs:
+    """A dependency that lets a role use an operation which changes nothing."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+
+    async def __call__(self, request: Request) -> Access:
+        """Check it.
+
+        Raises:
+            ApiError: 403, the role or the scopes are not enough.
+        """
+        identity = _identity(request)
+        deed = Deed(actor=identity.name, address=peer_address(request.scope), action="read", target=_path(request))
+        refusal = _refusal(identity, self.role, deed.target)
+        if refusal is not None:
+            raise refusal
+        return Access(identity=identity, deed=deed)
+
+
+class NeedsToWrite:
+    """A dependency that lets a role use an operation which changes something; refusals are in the audit log too."""
+
+    def __init__(self, role: Role, action: str, trail: AuditTrail) -> None:
+        self.role = role
+        self._action = action
+        self._trail = trail
+
+    async def __call__(self, request: Request) -> Access:
+        """Check it.
+
+        Raises:
+            ApiError: 403, the role or the scopes are not enough.
+        """
+        return await self._check(request, self.role, dry_run=False)
+
+    async def _check(self, request: Request, role: Role, *, dry_run: bool) -> Access:
+        identity = _identity(request)
+        deed = Deed(
+            actor=identity.name, address=peer_address(request.scope), action=self._action, target=_path(request)
+        )
+        refusal = _refusal(identity, role, deed.target)
+        if refusal is not None:
+            if not dry_run:
+                await self._trail.refused(deed, refusal)
+            raise refusal
+        return Access(identity=identity, deed=deed, dry_run=dry_run)
+
+
+class NeedsToChange(NeedsToWrite):
+    """As :class:`NeedsToWrite`, for operators; with ``dry_run`` nothing is changed, and viewers may."""
+
+    def __init__(self, action: str, trail: AuditTrail) -> None:
+        super().__init__(Role.OPERATOR, action, trail)
+
+    async def __call__(
+        self,
+        request: Request,
+        dry_run: Annotated[bool, Query(description="Change nothing; answer with the plan.")] = False,
+    ) -> Access:
+        """Check it.
+
+        Raises:
+            ApiError: 403, the role or the scopes are not enough.
+        """
+        return await self._check(request, Role.VIEWER if dry_run else self.role, dry_run=dry_run)
+
+
+class UnguardedOperationError(Exception):
+    """An operation says not who may use it. It is a mistake in this program."""
+
+
+def check_every_operation(app: FastAPI) -> None:
+    """Refuse to serve an application in which some operation names no role.
+
+    Raises:
+        UnguardedOperationError: there is one.
+    """
+    for route in api_routes(app):
+        if role_of(route) is None:
+            raise UnguardedOperationError(f"{route.methods} {route.path} names no role")
+
+
+def api_routes(app: FastAPI) -> Iterator[APIRoute]:
+    """The operations."""
+    return (route for route in app.routes if isinstance(route, APIRoute) and route.path.startswith("/api/"))
+
+
+def role_of(route: APIRoute) -> Role | None:
+    """The role that an operation needs."""
+    return next((call.role for call in _calls(route.dependant) if isinstance(call, (Needs, NeedsToWrite))), None)
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _calls(inner)
+
+
+def _identity(request: Request) -> Identity:
+    identity = getattr(request.state, "identity", None)
+    if not isinstance(identity, Identity):
+        raise unauthorized("The admin API needs a bearer token or a client certificate.", given=False)
+    return identity
+
+
+def _path(request: Request) -> str:
+    return str(request.scope["path"]).removeprefix(BASE)
+
+
+def _refusal(identity: Identity, needed: Role, path: str) -> ApiError | None:
+    if identity.role is None:
+        return _forbidden("no-role", f"Nobody gave {identity.name} a role; this needs {needed}.", needed)
+    if not identity.role.covers(needed):
+        return _forbidden("role", f"This needs the role {needed}; {identity.name} is {identity.role}.", needed)
+    if not identity.reaches(path):
+        return _forbidden("scope", "This is outside of the scopes of these credentials.", needed)
+    return None
+
+
+def _forbidden(why: str, detail: str, needed: Role) -> ApiError:
+    challenge = f'Bearer realm="gateway", error="insufficient_scope", scope="{needed}"'
+    return ApiError(403, f"forbidden-{why}", detail, headers={"www-authenticate": challenge}, needed_role=needed.value)
