@@ -14,8 +14,10 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from controlplane.admin.api import build_admin_app
+from controlplane.events import Events
 from controlplane.history import History
 from controlplane.pipeline import Pipeline
+from controlplane.placement import Placement
 from controlplane.preflight import EnvoyPreflight
 from controlplane.rollout import Rollout
 from controlplane.settings import ControlPlaneSettings
@@ -23,7 +25,7 @@ from controlplane.sources import EnvironmentSource, FileSource, Source
 from controlplane.store import open_store
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
-from controlplane.xds.messages import Node
+from controlplane.xds.load_book import LoadBook
 from controlplane.xds.server import SERVER_OPTIONS, DrainingServer, XdsServer
 from servicekit.health import Health
 from servicekit.http import HttpServer
@@ -34,10 +36,6 @@ from servicekit.settings import load_settings
 from servicekit.tls import add_port
 
 SERVICE = "controlplane"
-GROUP = "edge"
-"""The one node group there is as yet; every node is in it."""
-
-_POLICY_DEADLINE_SECONDS = 2.0
 _PREFLIGHT_DEADLINE_SECONDS = 10.0
 
 
@@ -45,19 +43,28 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     """Construct the process; ``envoy`` is the binary that sees every snapshot first."""
     registry = CollectorRegistry()
     store = await open_store(settings.store_url.get_secret_value()) if settings.store_url else None
-    cache, ledger = SnapshotCache(), Ledger(clock=time.time)
+    cache, ledger, placement, loads = SnapshotCache(), Ledger(clock=time.time), Placement(), LoadBook()
+    server = grpc.aio.server(options=SERVER_OPTIONS)
+    xds = XdsServer(cache=cache, ledger=ledger, place=placement.place, identifier=_identifier(), registry=registry)
+    xds.add_to(server)
+    add_port(server, settings.xds_bind, settings)
+    rollout = Rollout(
+        cache=cache,
+        ledger=ledger,
+        placement=placement,
+        regroup=xds.regroup,
+        loads=loads,
+        events=Events(),
+        registry=registry,
+    )
     pipeline = Pipeline(
         source=_source(settings),
-        rollout=Rollout(cache=cache, ledger=ledger, group=GROUP, policy_deadline=_POLICY_DEADLINE_SECONDS),
+        rollout=rollout,
         history=History(store=store, keep=settings.store_revisions),
         preflight=EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None,
         listen_address=settings.listen_address,
         registry=registry,
     )
-    server = grpc.aio.server(options=SERVER_OPTIONS)
-    xds = XdsServer(cache=cache, ledger=ledger, place=_place, identifier=_identifier(), registry=registry)
-    xds.add_to(server)
-    add_port(server, settings.xds_bind, settings)
     client = httpx.AsyncClient(trust_env=False)
     health = Health(checks={"document": pipeline.complaint})
     app = build_admin_app(
@@ -79,7 +86,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         health=health,
         http=HttpServer(app, settings.admin_bind),
         grpc_server=DrainingServer(server, xds),
-        tasks={"pipeline": pipeline.run},
+        tasks={"pipeline": pipeline.run, "rollout": rollout.run},
         on_stopped=stopped,
         drain_seconds=settings.drain_seconds,
     )
@@ -89,10 +96,6 @@ def _source(settings: ControlPlaneSettings) -> Source:
     if settings.document is not None:
         return FileSource(settings.document)
     return EnvironmentSource(backend_url=settings.backend_url, port=settings.port)
-
-
-def _place(_node: Node, _identities: frozenset[str], _type_url: str) -> str:
-    return GROUP
 
 
 def _identifier() -> str:

@@ -14,12 +14,12 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from controlplane.config import ConfigError, GatewayConfig, Problem
 from controlplane.history import History
 from controlplane.model import Gateway
-from controlplane.preflight import EnvoyPreflight, PreflightError, PreflightUnavailableError
+from controlplane.preflight import EnvoyPreflight, PreflightUnavailableError, check_groups
 from controlplane.resolve import resolve
 from controlplane.rollout import Rollout
 from controlplane.sources import Loaded, Source
 from controlplane.store import Outcome
-from controlplane.translate import translate
+from controlplane.translate import Release, translate, translate_release
 from controlplane.xds.snapshot import Snapshot
 
 OUTCOME_SECONDS = 10.0
@@ -33,6 +33,7 @@ class Compiled(NamedTuple):
 
     gateway: Gateway
     snapshot: Snapshot
+    release: Release
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ class Pipeline:
         except ConfigError as error:
             self._refuse(loaded.origin, error)
             return
-        changed = await self._rollout.publish(compiled.snapshot)
+        changed = await self._rollout.publish(compiled.release)
         self._loads.labels("applied" if changed else "unchanged").inc()
         if changed or not self.status.live_since:
             number = await self._history.record(loaded)
@@ -118,16 +119,17 @@ class Pipeline:
         Raises:
             ConfigError: its parts don't fit together, or Envoy refuses what it becomes.
         """
-        gateway = resolve(document, listen_address=self._listen_address)
-        snapshot = translate(gateway)
+        gateway, release = self._translate(document)
         if self._preflight is not None:
             try:
-                self._preflight.check(snapshot)
-            except PreflightError as error:
-                raise ConfigError([_refused_by_envoy(document, error)]) from None
+                check_groups(self._preflight, document, release.groups, lambda other: self._translate(other)[1].groups)
             except PreflightUnavailableError as error:
                 _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
-        return Compiled(gateway, snapshot)
+        return Compiled(gateway, translate(gateway), release)
+
+    def _translate(self, document: GatewayConfig) -> tuple[Gateway, Release]:
+        gateway = resolve(document, listen_address=self._listen_address)
+        return gateway, translate_release(gateway)
 
     def _compile_loaded(self, loaded: Loaded) -> Compiled:
         if isinstance(loaded.content, ConfigError):
@@ -144,11 +146,11 @@ class Pipeline:
         )
         if self._following is not None:
             self._following.cancel()  # what becomes of a revision that is not live any more is of no interest
-        self._following = asyncio.create_task(self._follow(compiled.snapshot, number), name="outcome")
+        self._following = asyncio.create_task(self._follow(compiled.release, number), name="outcome")
 
-    async def _follow(self, snapshot: Snapshot, number: int | None) -> None:
+    async def _follow(self, release: Release, number: int | None) -> None:
         """Write down when every node has what is live, or that one has not."""
-        outcome = await self._rollout.outcome(snapshot, OUTCOME_SECONDS)
+        outcome = (await self._rollout.settle(release, OUTCOME_SECONDS)).outcome
         self.status = replace(self.status, outcome=outcome)
         _log.info("nodes have answered", outcome=outcome, revision=number)
         await self._history.mark(number, outcome)
@@ -157,12 +159,6 @@ class Pipeline:
         self._loads.labels("refused").inc()
         self.status = replace(self.status, refused=error.problems, refused_at=datetime.now(UTC))
         _log.error("document refused; what was live stays live", origin=origin, problems=str(error).splitlines())
-
-
-def _refused_by_envoy(document: GatewayConfig, error: PreflightError) -> Problem:
-    return document.places.locate(
-        Problem(path=(), code="envoy-refuses", message=f"Envoy refuses what this document becomes: {error}")
-    )
 
 
 def _digest(snapshot: Snapshot) -> str:

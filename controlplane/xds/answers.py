@@ -20,8 +20,13 @@ class Refusal:
     node: str
     type_url: str
     resources: tuple[str, ...]
-    """Names of what was in the responses that it refused; those that its words mention, where they mention any."""
+    """Names of what was in the responses that it refused."""
     words: str
+
+    @property
+    def blamed(self) -> tuple[str, ...]:
+        """Those that its words mention; all, where they mention none."""
+        return tuple(name for name in self.resources if name in self.words) or self.resources
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +36,7 @@ class Answers:
     nodes: frozenset[str] = frozenset()
     """Ids of those connected."""
     waiting: tuple[str, ...] = ()
-    """Ids of those that have not answered for everything that they take."""
+    """Ids of those that have not answered for everything that they take. Who refuses something has answered."""
     refusals: tuple[Refusal, ...] = ()
 
 
@@ -54,7 +59,7 @@ class Connected(Protocol):
 @dataclass(slots=True)
 class _Book:
     nodes: set[str] = field(default_factory=set)
-    waiting: dict[str, None] = field(default_factory=dict)
+    waiting: set[str] = field(default_factory=set)
     refusals: list[Refusal] = field(default_factory=list)
 
 
@@ -66,7 +71,11 @@ def answers(clients: Iterable[Connected], snapshots: Mapping[str, Snapshot]) -> 
         if book is not None:
             _note(book, client, snapshots[client.group])
     return {
-        group: Answers(nodes=frozenset(book.nodes), waiting=tuple(sorted(book.waiting)), refusals=tuple(book.refusals))
+        group: Answers(
+            nodes=frozenset(book.nodes),
+            waiting=tuple(sorted(book.waiting - {refusal.node for refusal in book.refusals})),
+            refusals=tuple(book.refusals),
+        )
         for group, book in books.items()
     }
 
@@ -77,17 +86,15 @@ def _note(book: _Book, client: Connected, snapshot: Snapshot) -> None:
         if subscription.refused:
             book.refusals.append(_refusal(client.node.id, subscription))
         elif _is_told(type_url, subscription, snapshot) and not _has(subscription, snapshot):
-            book.waiting[client.node.id] = None
+            book.waiting.add(client.node.id)
 
 
 def _refusal(node: str, subscription: Subscription) -> Refusal:
-    words = subscription.progress.error
-    held = tuple(subscription.knowledge.held)
     return Refusal(
         node=node,
         type_url=subscription.type_url,
-        resources=tuple(name for name in held if name in words) or held,
-        words=words,
+        resources=tuple(subscription.knowledge.held),
+        words=subscription.progress.error,
     )
 
 
@@ -99,4 +106,7 @@ def _is_told(type_url: str, subscription: Subscription, snapshot: Snapshot) -> b
 
 def _has(subscription: Subscription, snapshot: Snapshot) -> bool:
     target = subscription.target
-    return target is not None and target.version == snapshot.version(subscription.type_url) and subscription.synced
+    if target is None or not subscription.synced:
+        return False
+    # Who is not trusted with secrets should have none, whatever the snapshot has.
+    return subscription.type_url == types.SECRET or target.version == snapshot.version(subscription.type_url)

@@ -8,14 +8,17 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from controlplane.config import ConfigError, load_document
+from controlplane.events import Events
 from controlplane.history import History
 from controlplane.pipeline import Pipeline
+from controlplane.placement import Placement
 from controlplane.preflight import EnvoyPreflight
 from controlplane.rollout import Rollout
 from controlplane.sources import Loaded
 from controlplane.xds import types
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
+from controlplane.xds.load_book import LoadBook
 from gateway.binaries import envoy_path
 
 GOOD = """
@@ -49,7 +52,15 @@ def pipeline(cache: SnapshotCache, *texts: str, preflight: EnvoyPreflight | None
     """A pipeline for one group and nobody connected."""
     return Pipeline(
         source=Fixed(*texts),
-        rollout=Rollout(cache=cache, ledger=Ledger(clock=lambda: 0.0), group="edge", policy_deadline=1),
+        rollout=Rollout(
+            cache=cache,
+            ledger=Ledger(clock=lambda: 0.0),
+            placement=Placement(),
+            regroup=lambda: None,
+            loads=LoadBook(),
+            events=Events(),
+            registry=CollectorRegistry(),
+        ),
         history=History(store=None, keep=1),
         preflight=preflight,
         listen_address="127.0.0.1",
