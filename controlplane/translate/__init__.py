@@ -1,12 +1,12 @@
 """Model to snapshots: one module per xDS family, one per HTTP filter. Pure; no I/O, no defaults, no repairs."""
 
-from controlplane.translate.consistency import InconsistentSnapshotError, check_consistent
+from controlplane.translate.consistency import InconsistentReleaseError, check_consistent
 from controlplane.translate.release import SERVICES, Release, translate_release
 from controlplane.translate.translator import translate
 
 __all__ = [
     "SERVICES",
-    "InconsistentSnapshotError",
+    "InconsistentReleaseError",
     "Release",
     "check_consistent",
     "translate",

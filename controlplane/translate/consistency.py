@@ -1,4 +1,4 @@
-"""Whether every name that a snapshot uses is in it, and everything in it is used."""
+"""Whether every name that a release uses is in it, and everything in it is used."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
+from controlplane.translate.release import Release
 from controlplane.xds import types
 from controlplane.xds.snapshot import Resource, Snapshot
 from servicekit.contracts import AuthPolicy, LimitPolicy
@@ -46,25 +47,48 @@ _REFERENCES: Mapping[str, str] = {
 Names = defaultdict[str, set[str]]
 
 
-class InconsistentSnapshotError(Exception):
-    """A snapshot with loose ends; the text names every one."""
+class InconsistentReleaseError(Exception):
+    """A release with loose ends; the text names every one."""
 
 
-def check_consistent(snapshot: Snapshot) -> None:
-    """Walk the whole snapshot. Meant for tests and for the moment before a change, not for every request.
+def check_consistent(release: Release) -> None:
+    """Walk the whole release. Meant for tests and for the moment before a change, not for every request.
 
     Raises:
-        InconsistentSnapshotError: a name leads nowhere, nothing leads to a resource, or a name is the bootstrap's.
+        InconsistentReleaseError: a name leads nowhere, nothing leads to a resource, or a name is the bootstrap's.
     """
+    services, used_of_services = _names(release.services)
+    problems: list[str] = []
+    for group, snapshot in _distinct(release.groups).items():
+        there, used = _names(snapshot)
+        found = (*_dangling(used, there, services), *_unused(there, used), *_reserved(there))
+        problems += (f"in group {group!r}: {problem}" for problem in found)
+        _add(used, to=used_of_services)
+    problems += _unused(services, used_of_services)
+    if problems:
+        raise InconsistentReleaseError("; ".join(sorted(problems)))
+
+
+def _distinct(groups: Mapping[str, Snapshot]) -> dict[str, Snapshot]:
+    """Groups that share a snapshot are looked at once."""
+    first = {id(snapshot): name for name, snapshot in reversed(tuple(groups.items()))}
+    return {name: groups[name] for name in first.values()}
+
+
+def _names(snapshot: Snapshot) -> tuple[Names, Names]:
+    """What is there, and what it uses."""
     there: Names = defaultdict(set)
     used: Names = defaultdict(set)
     for type_url, resources in snapshot.resources.items():
         there[type_url].update(resources)
         for resource in resources.values():
             _note(resource, there, used)
-    problems = [*_dangling(there, used), *_unused(there, used), *_reserved(there)]
-    if problems:
-        raise InconsistentSnapshotError("; ".join(sorted(problems)))
+    return there, used
+
+
+def _add(names: Names, *, to: Names) -> None:
+    for type_url, more in names.items():
+        to[type_url] |= more
 
 
 def decode(resource: Resource) -> Message:
@@ -122,9 +146,9 @@ def _unpack(wrapped: AnyMessage) -> Message:
     return message
 
 
-def _dangling(there: Names, used: Names) -> Iterator[str]:
+def _dangling(used: Names, there: Names, services: Names) -> Iterator[str]:
     for type_url, names in used.items():
-        for name in names - there[type_url] - _BOOTSTRAP.get(type_url, frozenset()):
+        for name in names - there[type_url] - services[type_url] - _BOOTSTRAP.get(type_url, frozenset()):
             yield f"{_short(type_url)} {name!r} is used but is not there"
 
 

@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToJson
 
 from controlplane.config import load_document
 from controlplane.resolve import resolve
-from controlplane.translate import check_consistent, translate
+from controlplane.translate import Release, check_consistent, translate_release
 from controlplane.translate.consistency import decode
 from controlplane.xds import types
 from controlplane.xds.snapshot import Resource, Snapshot
@@ -30,28 +30,43 @@ FAMILIES = {
 
 @cases("xds", "*/document.yaml")
 def test_a_document_becomes_these_resources(case: Path, golden: Golden) -> None:
-    """One file per family, every ``Any`` expanded; families without resources have no file."""
-    snapshot = snapshot_of(case)
-    assert set(snapshot.resources) <= {url for urls in FAMILIES.values() for url in urls}
-    outputs = {f"{name}.yaml": to_yaml(readable(snapshot, urls)) for name, urls in FAMILIES.items()}
-    golden.check_folder(
-        case.parent, {name: text for name, text in outputs.items() if text != "[]\n"}, inputs=[case.name]
-    )
+    """One file per family, every ``Any`` expanded; families without resources have no file.
+
+    A document with several node groups has a folder for each.
+    """
+    release = release_of(case)
+    if len(release.groups) == 1:
+        (snapshot,) = release.groups.values()
+        golden.check_folder(case.parent, {**files(snapshot), **files(release.services)}, inputs=[case.name])
+        return
+    golden.check_folder(case.parent, files(release.services), inputs=[case.name])
+    for group, snapshot in release.groups.items():
+        (case.parent / group).mkdir(exist_ok=True)
+        golden.check_folder(case.parent / group, files(snapshot), inputs=[])
+    assert {path.name for path in case.parent.iterdir() if path.is_dir()} == set(release.groups)
 
 
 @cases("xds", "*/document.yaml")
 def test_the_real_envoy_takes_it(case: Path) -> None:
     """And nothing in it leads nowhere."""
-    snapshot = snapshot_of(case)
-    check_consistent(snapshot)
-    with short_folder() as folder:
-        validate(static_bootstrap(snapshot, envoy_settings(folder)))
+    release = release_of(case)
+    check_consistent(release)
+    for snapshot in release.groups.values():
+        with short_folder() as folder:
+            validate(static_bootstrap(snapshot, envoy_settings(folder)))
 
 
-def snapshot_of(case: Path) -> Snapshot:
+def release_of(case: Path) -> Release:
     """The whole way from the document."""
     document = load_document(case.read_bytes(), origin=case.name)
-    return translate(resolve(document, listen_address="127.0.0.1"))
+    return translate_release(resolve(document, listen_address="127.0.0.1"))
+
+
+def files(snapshot: Snapshot) -> dict[str, str]:
+    """A text for each family that there is something of."""
+    assert set(snapshot.resources) <= {url for urls in FAMILIES.values() for url in urls}
+    texts = {f"{name}.yaml": to_yaml(readable(snapshot, urls)) for name, urls in FAMILIES.items()}
+    return {name: text for name, text in texts.items() if text != "[]\n"}
 
 
 def readable(snapshot: Snapshot, type_urls: tuple[str, ...]) -> list[Any]:

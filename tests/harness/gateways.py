@@ -19,6 +19,8 @@ from controlplane.model import (
     RouteMatch,
     Upstream,
 )
+from controlplane.translate import translate_release
+from controlplane.xds.snapshot import Snapshot
 
 NO_RETRY = RetryPolicy(
     attempts=0, conditions=(), per_try_timeout=None, backoff_base=0.025, backoff_max=0.25, methods=()
@@ -149,3 +151,9 @@ def gateway(*routes: Route, **changes: Any) -> Gateway:
         "rate_limits": (),
     }
     return Gateway(**(values | changes))
+
+
+def edge_snapshot(gateway: Gateway) -> Snapshot:
+    """What Envoy gets of a gateway whose nodes all get the same."""
+    (snapshot,) = translate_release(gateway).groups.values()
+    return snapshot

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import httpx
 
 from controlplane.model import Gateway
-from controlplane.translate import translate
 from tests.harness.decisions import Authz, Limiter, serving
 from tests.harness.echo import Echo, running_echo
 from tests.harness.envoy import Envoy, envoy_settings, running_envoy, short_folder, static_bootstrap
+from tests.harness.gateways import edge_snapshot
 from tests.harness.ports import free_port
 
 
@@ -37,7 +37,7 @@ def running_plane(
     deciding, limiting = Authz(), Limiter()
     with short_folder() as folder, running_echo() as echo:
         configured = envoy_settings(folder, **settings)
-        bootstrap = static_bootstrap(translate(make(port, echo.port)), configured)
+        bootstrap = static_bootstrap(edge_snapshot(make(port, echo.port)), configured)
         up = serving(folder, authz=deciding if authz else None, limiter=limiting if limiter else None)
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
         with up, running_envoy(bootstrap, configured, folder=folder) as envoy, client:

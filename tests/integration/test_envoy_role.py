@@ -15,10 +15,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controlplane.translate import translate
 from tests.harness import gateways
 from tests.harness.echo import Echo, running_echo
 from tests.harness.envoy import envoy_settings, short_folder, static_bootstrap
+from tests.harness.gateways import edge_snapshot
 from tests.harness.ports import free_port
 from tests.harness.processes import wait_for, wait_until_answers
 
@@ -132,7 +132,7 @@ def serving(folder: Path, backend: Echo) -> Iterator[tuple[Role, int]]:
     """A role whose Envoy passes requests to the backend, and the port on which it does; drains up to 4 s."""
     port, settings = free_port(), envoy_settings(folder)
     upstream = gateways.upstream(port=backend.port)
-    snapshot = translate(gateways.gateway(listeners=(gateways.listener(port),), upstreams=(upstream,)))
+    snapshot = edge_snapshot(gateways.gateway(listeners=(gateways.listener(port),), upstreams=(upstream,)))
     bootstrap = folder / "bootstrap.pb"
     bootstrap.write_bytes(static_bootstrap(snapshot, settings))
     role = Role(folder, str(settings.envoy_health_bind), "--bootstrap", str(bootstrap), drain_seconds=4)

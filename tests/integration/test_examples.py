@@ -8,7 +8,7 @@ import pytest
 
 from controlplane.config import load_document
 from controlplane.resolve import resolve
-from controlplane.translate import translate
+from controlplane.translate import translate_release
 from tests.harness.envoy import envoy_settings, static_bootstrap, validate
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/gateway.yaml"))
@@ -18,4 +18,5 @@ EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*/gateway.yaml"
 def test_envoy_accepts_every_example(example: Path, tmp_path: Path) -> None:
     """From the text to what Envoy would run."""
     gateway = resolve(load_document(example.read_bytes(), origin=str(example)), listen_address="127.0.0.1")
-    validate(static_bootstrap(translate(gateway), envoy_settings(tmp_path)))
+    for snapshot in translate_release(gateway).groups.values():
+        validate(static_bootstrap(snapshot, envoy_settings(tmp_path)))

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from controlplane.translate import translate
 from gateway.bootstrap import render_bootstrap
 from tests.harness import gateways as g
 from tests.harness.envoy import Envoy, envoy_settings, envoy_with, running_envoy, short_folder
+from tests.harness.gateways import edge_snapshot
 from tests.harness.ports import free_port
 from tests.harness.processes import wait_for
 
@@ -20,7 +20,7 @@ from tests.harness.processes import wait_for
 @pytest.fixture(scope="module")
 def envoy() -> Iterator[Envoy]:
     """One Envoy for all tests here."""
-    with envoy_with(translate(g.gateway(listeners=(g.listener(free_port()),)))) as running:
+    with envoy_with(edge_snapshot(g.gateway(listeners=(g.listener(free_port()),)))) as running:
         yield running
 
 
@@ -84,7 +84,7 @@ def test_it_is_not_ready_before_it_is_configured() -> None:
 
 def test_its_own_log_is_json_like_ours() -> None:
     """One object a line, with the fields of every process."""
-    with envoy_with(translate(g.gateway(listeners=(g.listener(free_port()),)))) as envoy:
+    with envoy_with(edge_snapshot(g.gateway(listeners=(g.listener(free_port()),)))) as envoy:
         # Lines before the configuration is read have Envoy's own form.
         lines = [json.loads(line) for line in envoy.log().splitlines() if line.startswith("{")]
     assert all({"timestamp", "level", "service", "message"} <= line.keys() for line in lines)

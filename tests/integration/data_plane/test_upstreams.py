@@ -13,11 +13,11 @@ import httpx
 import pytest
 
 from controlplane.model import Endpoint
-from controlplane.translate import translate
 from tests.harness import gateways as g
 from tests.harness.certificates import Authority
 from tests.harness.echo import running_echo
 from tests.harness.envoy import envoy_with
+from tests.harness.gateways import edge_snapshot
 from tests.harness.ports import free_port
 
 UPGRADE = (
@@ -46,7 +46,7 @@ def test_a_backend_has_to_prove_its_name(tmp_path: Path, endpoint: str, certific
             discovery="static" if endpoint[0].isdigit() else "dns",
             tls=True,
         )
-        snapshot = translate(g.gateway(listeners=(g.listener(port),), upstreams=(upstream,)))
+        snapshot = edge_snapshot(g.gateway(listeners=(g.listener(port),), upstreams=(upstream,)))
         with envoy_with(snapshot, ca_file=authority.file):
             assert httpx.get(f"http://127.0.0.1:{port}/").status_code == status
 
@@ -56,7 +56,7 @@ def test_a_backend_of_an_unknown_authority_is_refused(tmp_path: Path) -> None:
     (tmp_path / "trusted").mkdir()
     trusted, port = Authority(tmp_path / "trusted"), free_port()
     with running_echo(Authority(tmp_path).server("127.0.0.1")) as echo:
-        snapshot = translate(
+        snapshot = edge_snapshot(
             g.gateway(listeners=(g.listener(port),), upstreams=(g.upstream(port=echo.port, tls=True),))
         )
         with envoy_with(snapshot, ca_file=trusted.file):
@@ -69,7 +69,7 @@ def test_health_checks_carry_the_endpoints_host_and_keep_the_sick_away() -> None
     with running_echo() as echo:
         echo.status = 500
         upstream = g.upstream(port=echo.port, health_check=g.health_check(path="/healthz", interval=0.1))
-        snapshot = translate(g.gateway(listeners=(g.listener(port),), upstreams=(upstream,)))
+        snapshot = edge_snapshot(g.gateway(listeners=(g.listener(port),), upstreams=(upstream,)))
         with envoy_with(snapshot):
             response = httpx.get(f"http://127.0.0.1:{port}/")
         assert response.json()["type"] == "urn:gateway:problem:no_healthy_upstream"
@@ -80,7 +80,7 @@ def test_websockets_pass() -> None:
     """After the upgrade bytes go both ways."""
     port = free_port()
     with _one_websocket() as backend:
-        snapshot = translate(g.gateway(listeners=(g.listener(port),), upstreams=(g.upstream(port=backend),)))
+        snapshot = edge_snapshot(g.gateway(listeners=(g.listener(port),), upstreams=(g.upstream(port=backend),)))
         with envoy_with(snapshot), socket.create_connection(("127.0.0.1", port), timeout=5) as client:
             client.sendall(UPGRADE)
             assert b" 101 " in _until(client, b"\r\n\r\n")
@@ -98,7 +98,7 @@ def test_a_proxy_is_not_what_this_is() -> None:
             listeners=(g.listener(port),),
             upstreams=(g.upstream(port=echo.port),),
         )
-        with envoy_with(translate(gateway)):
+        with envoy_with(edge_snapshot(gateway)):
             for line in (f"CONNECT 127.0.0.1:{echo.port}", "OPTIONS *"):
                 with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
                     client.sendall(f"{line} HTTP/1.1\r\nhost: 127.0.0.1:{echo.port}\r\n\r\n".encode())

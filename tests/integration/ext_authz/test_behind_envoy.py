@@ -11,7 +11,7 @@ import pytest
 from google.protobuf.any_pb2 import Any
 
 from controlplane.model import Gateway
-from controlplane.translate import translate
+from controlplane.translate import translate_release
 from controlplane.xds.snapshot import Snapshot
 from servicekit.contracts import AuthPolicy
 from tests.harness import gateways as g
@@ -67,11 +67,11 @@ def front() -> Iterator[Front]:
     port = free_port()
     with short_folder() as folder, running_echo() as echo, identity_provider() as idp:
         idp.publish(jwks(KEY.jwk()))
-        snapshot = translate(make(port, echo.port, idp.url))
+        release = translate_release(make(port, echo.port, idp.url))
         settings = envoy_settings(folder)
         with (
-            ext_authz_process(folder, policy_in(snapshot)) as authz,
-            running_envoy(static_bootstrap(snapshot, settings), settings, folder=folder),
+            ext_authz_process(folder, policy_in(release.services)) as authz,
+            running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
             httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
         ):
             yield Front(client, idp, authz)

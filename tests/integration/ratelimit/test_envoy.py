@@ -13,7 +13,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from google.protobuf.any_pb2 import Any
 from google.protobuf.struct_pb2 import Struct
 
-from controlplane.translate import translate
+from controlplane.translate import translate_release
 from servicekit.contracts import LimitPolicy
 from tests.harness import decisions
 from tests.harness import gateways as g
@@ -47,7 +47,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
     with ExitStack() as stack:
         folder, echo = stack.enter_context(short_folder()), stack.enter_context(running_echo())
         port = free_port()
-        snapshot = translate(
+        release = translate_release(
             g.gateway(
                 g.route("/by-ip", rate_limits=("per-ip",)),
                 g.route("/by-user", authenticate=("platform",), rate_limits=("per-user",)),
@@ -62,7 +62,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
                 ),
             )
         )
-        (resource,) = snapshot.of_type(LimitPolicy.TYPE_URL).values()
+        (resource,) = release.services.of_type(LimitPolicy.TYPE_URL).values()
         limits = LimitPolicy.decode(Any.FromString(resource.body).value).limits
         authz = decisions.Authz()
         authz.answer = alice()
@@ -74,7 +74,9 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
             httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
         ):
             settings = envoy_settings(folder)
-            envoy = stack.enter_context(running_envoy(static_bootstrap(snapshot, settings), settings, folder=folder))
+            envoy = stack.enter_context(
+                running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder)
+            )
             yield Gateway(client, envoy, rig)
 
 

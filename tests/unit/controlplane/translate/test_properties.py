@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.model import Gateway
-from controlplane.translate import check_consistent, translate
+from controlplane.translate import check_consistent, translate_release
 from controlplane.translate.consistency import decode
 from controlplane.translate.routes import covers
 from controlplane.xds import types
@@ -20,6 +20,7 @@ from controlplane.xds.snapshot import Snapshot
 from servicekit.contracts import AuthPolicy
 from servicekit.contracts.data_plane import HEALTH_ROUTE, UNMATCHED_ROUTE
 from tests.harness.gateway_strategies import HOSTS, gateways
+from tests.harness.gateways import edge_snapshot
 
 T = TypeVar("T")
 
@@ -37,14 +38,14 @@ def virtual_hosts(snapshot: Snapshot) -> dict[str, list[str]]:
 @given(gateways())
 def test_no_name_leads_nowhere(gateway: Gateway) -> None:
     """Every name is there or is the bootstrap's, and everything there is used."""
-    check_consistent(translate(gateway))
+    check_consistent(translate_release(gateway))
 
 
 @BUDGET
 @given(gateways())
 def test_translation_is_deterministic(gateway: Gateway) -> None:
     """The same bytes twice."""
-    assert translate(gateway) == translate(gateway)
+    assert translate_release(gateway) == translate_release(gateway)
 
 
 @BUDGET
@@ -61,7 +62,7 @@ def test_only_the_order_of_routes_means_anything(gateway: Gateway, rng: random.R
         identity_providers=shuffled(gateway.identity_providers),
         rate_limits=shuffled(gateway.rate_limits),
     )
-    assert translate(other).versions == translate(gateway).versions
+    assert translate_release(other).versions == translate_release(gateway).versions
 
 
 @BUDGET
@@ -69,14 +70,14 @@ def test_only_the_order_of_routes_means_anything(gateway: Gateway, rng: random.R
 def test_independent_documents_commute(left: Gateway, right: Gateway) -> None:
     """Two documents for different hosts, put together in either order, are one gateway."""
     left, right = on_host(left, "left.example.org"), on_host(right, "right.example.org")
-    assert translate(joined(left, right)).versions == translate(joined(right, left)).versions
+    assert translate_release(joined(left, right)).versions == translate_release(joined(right, left)).versions
 
 
 @BUDGET
 @given(gateways())
 def test_each_host_has_its_routes_in_the_documents_order(gateway: Gateway) -> None:
     """Between the gateway's own two: health first unless the document takes it, and last what nothing matched."""
-    for host, names in virtual_hosts(translate(gateway)).items():
+    for host, names in virtual_hosts(edge_snapshot(gateway)).items():
         expected = [
             route.name for route in gateway.routes if any(covers(pattern, host) for pattern in route.match.hosts)
         ]
@@ -89,10 +90,10 @@ def test_each_host_has_its_routes_in_the_documents_order(gateway: Gateway) -> No
 @given(gateways())
 def test_authentication_is_asked_for_exactly_where_the_document_says(gateway: Gateway) -> None:
     """Every route either names a rule of its own providers or switches the filter off."""
-    snapshot = translate(gateway)
-    (resource,) = snapshot.of_type(AuthPolicy.TYPE_URL).values()
+    release = translate_release(gateway)
+    (resource,) = release.services.of_type(AuthPolicy.TYPE_URL).values()
     rules = AuthPolicy.decode(_value(resource.body)).rules
-    (table,) = snapshot.of_type(types.ROUTE_CONFIGURATION).values()
+    (table,) = release.groups["edge"].of_type(types.ROUTE_CONFIGURATION).values()
     wanted = {route.name: route.authenticate for route in gateway.routes}
     for host in MessageToDict(decode(table), preserving_proto_field_name=True)["virtual_hosts"]:
         for route in host["routes"]:
