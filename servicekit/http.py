@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from servicekit.address import Address
+from servicekit.client_names import ClientNamesProtocol
 from servicekit.health import Health
 
 
@@ -65,12 +67,14 @@ def _verdict(complaints: dict[str, str]) -> Response:
 class HttpServer(uvicorn.Server):
     """uvicorn without its signal handlers: :func:`servicekit.serving.serve` decides when to stop."""
 
-    def __init__(self, app: ASGIApp, address: Address) -> None:
+    def __init__(self, app: ASGIApp, address: Address, *, tls: ssl.SSLContext | None = None) -> None:
         self.address = address
         self._socket: socket.socket | None = None
         super().__init__(
             uvicorn.Config(
                 app,
+                http=ClientNamesProtocol,
+                ssl_context_factory=(lambda _config, _default: tls) if tls is not None else None,
                 log_config=None,
                 access_log=False,
                 lifespan="off",

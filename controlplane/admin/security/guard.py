@@ -12,6 +12,7 @@ from controlplane.admin.errors import ApiError
 from controlplane.admin.security.headers import host_of, with_security_headers
 from controlplane.admin.security.identity import Authenticator, Credentials, Identity, Unprovable
 from controlplane.admin.security.limits import Buckets, Rate, address_key
+from servicekit.client_names import CLIENT_NAMES
 
 OPEN = frozenset({"/health/live", "/health/ready", "/health/startup", "/metrics"})
 """What needs no credentials."""
@@ -109,7 +110,7 @@ def read_credentials(scope: Scope) -> Credentials:
     given = [value for name, value in scope["headers"] if name == b"authorization"]
     if len(given) > 1:
         raise ApiError(400, "several-authorizations", "A request has one Authorization header at most.")
-    names = tuple(scope.get("gateway.client_names", ()))
+    names = tuple(scope.get(CLIENT_NAMES, ()))
     if not given:
         return Credentials(names=names)
     scheme, _, value = given[0].decode("latin-1").partition(" ")
