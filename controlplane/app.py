@@ -26,6 +26,7 @@ from controlplane.store import open_store
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.load_book import LoadBook
+from controlplane.xds.load_reports import LoadReportServer
 from controlplane.xds.server import SERVER_OPTIONS, DrainingServer, XdsServer
 from servicekit.health import Health
 from servicekit.http import HttpServer
@@ -43,11 +44,15 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     """Construct the process; ``envoy`` is the binary that sees every snapshot first."""
     registry = CollectorRegistry()
     store = await open_store(settings.store_url.get_secret_value()) if settings.store_url else None
-    cache, ledger, placement, loads = SnapshotCache(), Ledger(clock=time.time), Placement(), LoadBook()
+    cache, ledger, placement = SnapshotCache(), Ledger(clock=time.time), Placement()
+    loads = LoadBook(interval=settings.load_report_seconds)
     server = grpc.aio.server(options=SERVER_OPTIONS)
     xds = XdsServer(cache=cache, ledger=ledger, place=placement.place, identifier=_identifier(), registry=registry)
+    load_reports = LoadReportServer(book=loads, place=placement.place)
     xds.add_to(server)
+    load_reports.add_to(server)
     add_port(server, settings.xds_bind, settings)
+    preflight = EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None
     rollout = Rollout(
         cache=cache,
         ledger=ledger,
@@ -61,7 +66,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         source=_source(settings),
         rollout=rollout,
         history=History(store=store, keep=settings.store_revisions),
-        preflight=EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None,
+        preflight=preflight,
         listen_address=settings.listen_address,
         registry=registry,
     )
@@ -78,6 +83,8 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     )
 
     async def stopped() -> None:
+        if preflight is not None:
+            preflight.close()  # the thread that waits for Envoy's verdict would hold up the end of the process
         await client.aclose()
         if store is not None:
             await store.close()
@@ -85,7 +92,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     return Process(
         health=health,
         http=HttpServer(app, settings.admin_bind),
-        grpc_server=DrainingServer(server, xds),
+        grpc_server=DrainingServer(server, xds, load_reports),
         tasks={"pipeline": pipeline.run, "rollout": rollout.run},
         on_stopped=stopped,
         drain_seconds=settings.drain_seconds,

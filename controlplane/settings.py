@@ -45,6 +45,9 @@ class ControlPlaneSettings(PeerSettings):
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
 
+    load_report_seconds: float = Field(default=5.0, ge=0.2, le=300)
+    """Longest time between two load reports of a node while a canary is watched. Without one there are no reports."""
+
     store_url: SecretStr | None = None
     """Database of the history: ``sqlite:////path/history.db`` or ``postgresql://…``. Without it no history is kept."""
 

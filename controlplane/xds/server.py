@@ -1,4 +1,4 @@
-"""The gRPC edge of the xDS server; the only module of the package that imports grpc."""
+"""The gRPC edge of the discovery services. Only the modules that serve gRPC import it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 import grpc.aio
@@ -256,12 +256,19 @@ class XdsServer:
             )
 
 
-class DrainingServer:
-    """A gRPC server whose xDS streams end by themselves before it stops, instead of being cut off at its deadline."""
+class Drains(Protocol):
+    """Something that serves streams."""
 
-    def __init__(self, server: grpc.aio.Server, xds: XdsServer) -> None:
+    def drain(self) -> None:
+        """End every stream and take no new ones."""
+
+
+class DrainingServer:
+    """A gRPC server whose streams end by themselves before it stops, instead of being cut off at its deadline."""
+
+    def __init__(self, server: grpc.aio.Server, *services: Drains) -> None:
         self._server = server
-        self._xds = xds
+        self._services = services
 
     async def start(self) -> None:
         """Listen."""
@@ -269,7 +276,8 @@ class DrainingServer:
 
     async def stop(self, grace: float | None) -> None:
         """End the streams and stop; what is still open after ``grace`` seconds is cut off."""
-        self._xds.drain()
+        for service in self._services:
+            service.drain()
         await self._server.stop(grace)
 
 

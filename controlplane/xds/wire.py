@@ -8,6 +8,7 @@ from typing import TypeVar
 from envoy.config.core.v3.base_pb2 import ControlPlane
 from envoy.config.core.v3.base_pb2 import Node as NodeMessage
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
+from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 from google.rpc.status_pb2 import Status
@@ -21,7 +22,7 @@ _LONGEST_NODE_TEXT = 253
 _MOST_METADATA = 16 * 1024
 """Characters of keys and values together."""
 
-_M = TypeVar("_M", DiscoveryRequest, DeltaDiscoveryRequest)
+_M = TypeVar("_M", DiscoveryRequest, DeltaDiscoveryRequest, LoadStatsRequest)
 
 
 def parse_sotw(data: bytes, *, with_node: bool = True) -> tuple[Node | None, SotwRequest]:
@@ -57,6 +58,16 @@ def parse_delta(data: bytes, *, with_node: bool = True) -> tuple[Node | None, De
     )
 
 
+def parse_load_stats(data: bytes) -> tuple[Node, LoadStatsRequest]:
+    """A ``LoadStatsRequest``, and who sent it.
+
+    Raises:
+        WireError: the bytes are not one.
+    """
+    message = _parse(LoadStatsRequest, data)
+    return _node(message) or Node(), message
+
+
 def encode_control_plane(identifier: str) -> bytes:
     """The value of ``control_plane`` in every response: which replica answered."""
     value: bytes = ControlPlane(identifier=identifier).SerializeToString()
@@ -81,7 +92,7 @@ def _parse(kind: type[_M], data: bytes) -> _M:
         raise WireError(f"not a {kind.__name__}: {error}") from None
 
 
-def _node(message: DiscoveryRequest | DeltaDiscoveryRequest) -> Node | None:
+def _node(message: DiscoveryRequest | DeltaDiscoveryRequest | LoadStatsRequest) -> Node | None:
     if not message.HasField("node"):
         return None
     node: NodeMessage = message.node
