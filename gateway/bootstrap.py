@@ -21,6 +21,7 @@ from gateway.envoy_settings import EnvoySettings, system_ca_file
 from servicekit.contracts.data_plane import (
     DURATION_BUCKETS_US,
     LISTENER_STATS,
+    RUNTIME,
     STAT_DURATION,
     STATS_PREFIX,
     SYSTEM_CA_SECRET,
@@ -44,8 +45,6 @@ _STATS_FLUSH = timedelta(seconds=2)
 """How old histograms may be when they are read; counters are never old."""
 
 _ADMIN_SOCKET_MODE = 0o600
-_REGEX_PROGRAM_SIZE = 1000.0
-"""Envoy's default of 100 refuses alternatives of a dozen words. The document's authors are trusted with more."""
 
 
 def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
@@ -65,6 +64,7 @@ def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
             clusters=bootstrap_clusters(settings),
             secrets=_secrets(settings),
         ),
+        cluster_manager=bootstrap_v3.ClusterManager(load_stats_config=_load_reports()),
         stats_config=_stats_config(),
         stats_flush_interval=_STATS_FLUSH,
         layered_runtime=_runtime(),
@@ -100,6 +100,15 @@ def _dynamic_resources() -> bootstrap_v3.BootstrapDynamicResources:
     return bootstrap_v3.BootstrapDynamicResources(ads_config=stream, lds_config=from_ads, cds_config=from_ads)
 
 
+def _load_reports() -> core_v3.ApiConfigSource:
+    """How requests to upstreams end, told to the control plane when it asks: that is what a canary is judged by."""
+    return core_v3.ApiConfigSource(
+        api_type=core_v3.ApiConfigSourceApiType.GRPC,
+        transport_api_version=core_v3.ApiVersion.V3,
+        grpc_services=[core_v3.GrpcService(envoy_grpc=core_v3.GrpcServiceEnvoyGrpc(cluster_name=XDS_CLUSTER))],
+    )
+
+
 def _secrets(settings: EnvoySettings) -> list[tls_v3.Secret]:
     bundle = settings.ca_file or system_ca_file()
     if bundle is None:
@@ -123,11 +132,8 @@ def _stats_config() -> metrics_v3.StatsConfig:
 
 
 def _runtime() -> bootstrap_v3.LayeredRuntime:
-    limits = {
-        "re2.max_program_size.error_level": Value(number_value=_REGEX_PROGRAM_SIZE),
-        "re2.max_program_size.warn_level": Value(number_value=_REGEX_PROGRAM_SIZE),
-    }
-    layer = bootstrap_v3.RuntimeLayer(name="gateway", static_layer=Struct(fields=limits))
+    values = {key: Value(number_value=value) for key, value in RUNTIME.items()}
+    layer = bootstrap_v3.RuntimeLayer(name="gateway", static_layer=Struct(fields=values))
     return bootstrap_v3.LayeredRuntime(layers=[layer])
 
 

@@ -1,18 +1,21 @@
-"""Asking the real Envoy: a child with a deadline, a private folder and no environment."""
+"""Asking the real Envoy whether it would take a snapshot."""
 
 from __future__ import annotations
 
 import re
-import subprocess
+import signal
 import tempfile
 from pathlib import Path
 
+from controlplane.preflight.sandbox import CannotRunError, Ended, Sandbox
 from controlplane.preflight.static_config import static_config
 from controlplane.xds.snapshot import Snapshot
 
 _LOG_LINE = re.compile(r"^\[[^\]]*\]\[\d+\]\[(?:critical|error)\]\[[^\]]*\] (?:\[[^\]]*\] )?(?P<words>.*)$")
 _PREFIX = re.compile(r"^error initializing configuration '[^']*': ")
 _LONGEST_ANSWER = 8 * 1024
+_ENDED_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU})
+"""By somebody, or by a limit: nothing was said about the snapshot."""
 
 
 class PreflightError(Exception):
@@ -20,7 +23,7 @@ class PreflightError(Exception):
 
 
 class PreflightUnavailableError(Exception):
-    """Nobody could be asked: the binary can't be run, or it did not answer in time."""
+    """Nobody could be asked: the binary can't be run, did not answer in time, or the process is stopping."""
 
 
 class EnvoyPreflight:
@@ -34,41 +37,40 @@ class EnvoyPreflight:
     def __init__(self, *, binary: Path, deadline: float) -> None:
         self._binary = binary.absolute()
         self._deadline = deadline
+        self._sandbox = Sandbox()
 
     def check(self, snapshot: Snapshot) -> None:
         """Return when Envoy would take ``snapshot``. Blocks for a tenth of a second, and more for large snapshots.
 
         Raises:
             PreflightError: it would not.
-            PreflightUnavailableError: the binary can't be run, or the deadline passed.
+            PreflightUnavailableError: nobody could be asked.
         """
         config = static_config(snapshot).SerializeToString(deterministic=True)
         with tempfile.TemporaryDirectory(prefix="gateway-preflight-") as folder:  # mode 0700
             path = Path(folder, "bootstrap.pb")
             path.write_bytes(config)
-            done = self._run(path)
-        if done.returncode != 0:
-            raise PreflightError(_words(done.stderr.decode(errors="replace")))
+            ended = self._run(path)
+        if ended.status != 0:
+            raise PreflightError(_words(ended))
 
-    def _run(self, path: Path) -> subprocess.CompletedProcess[bytes]:
+    def close(self) -> None:
+        """End a check that is under way in another thread; from now on nobody can be asked."""
+        self._sandbox.close()
+
+    def _run(self, path: Path) -> Ended:
+        command: list[str | Path] = [self._binary, "--mode", "validate", "-c", path, "-l", "error"]
         try:
-            return subprocess.run(  # noqa: S603  the operator's own binary, and arguments from nobody else
-                [self._binary, "--mode", "validate", "-c", path, "-l", "error"],
-                cwd=path.parent,
-                env={},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                timeout=self._deadline,
-                check=False,
-            )
-        except OSError as error:
-            raise PreflightUnavailableError(f"{self._binary}: {error.strerror}") from error
-        except subprocess.TimeoutExpired:
-            raise PreflightUnavailableError(f"no answer from Envoy within {self._deadline} s") from None
+            ended = self._sandbox.run(command, folder=path.parent, seconds=self._deadline)
+        except CannotRunError as error:
+            raise PreflightUnavailableError(f"Envoy: {error}") from None
+        if -ended.status in _ENDED_FROM_OUTSIDE:
+            raise PreflightUnavailableError(f"Envoy was ended by signal {-ended.status}")
+        return ended
 
 
-def _words(output: str) -> str:
+def _words(ended: Ended) -> str:
     """What Envoy says is wrong, without its log prefixes."""
-    said = [_PREFIX.sub("", match["words"]) for line in output.splitlines() if (match := _LOG_LINE.match(line))]
-    return ("; ".join(dict.fromkeys(said)) or output.strip() or "Envoy gave no reason")[:_LONGEST_ANSWER]
+    said = [_PREFIX.sub("", match["words"]) for line in ended.said.splitlines() if (match := _LOG_LINE.match(line))]
+    without = f"no reason given (status {ended.status})"
+    return ("; ".join(dict.fromkeys(said)) or ended.said.strip() or without)[:_LONGEST_ANSWER]

@@ -20,7 +20,7 @@ from google.protobuf.message import Message
 
 from controlplane.xds import types
 from controlplane.xds.snapshot import Snapshot
-from servicekit.contracts.data_plane import EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, SYSTEM_CA_SECRET
+from servicekit.contracts.data_plane import EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, RUNTIME, SYSTEM_CA_SECRET
 
 _M = TypeVar("_M", bound=Message)
 
@@ -45,6 +45,7 @@ def static_config(snapshot: Snapshot) -> Bootstrap:
 def _what_nodes_bring() -> Bootstrap:
     """What a snapshot may refer to without having it; where it leads does not matter here."""
     bootstrap = Bootstrap()
+    bootstrap.layered_runtime.layers.add(name="gateway").static_layer.update(dict(RUNTIME))
     for name in (EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER):
         bootstrap.static_resources.clusters.add(name=name, type=Cluster.STATIC)
     secret = bootstrap.static_resources.secrets.add(name=SYSTEM_CA_SECRET)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 RESERVED_PREFIX: Final = "gateway."
@@ -84,3 +86,15 @@ before us, so only a client can have sent them: Envoy removes them, and writes `
 
 ENVOY_HEADER_PREFIX: Final = "x-envoy-"
 """Begins Envoy's own headers, which steer retries and time-outs: removed from what clients send."""
+
+REGEX_PROGRAM_SIZE: Final = 10_000
+"""Instructions that a compiled regular expression may have. Envoy's default of 100 refuses alternatives of a dozen
+words. The document's authors are trusted with more: with all that they can write without counted repetition."""
+
+RUNTIME: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "re2.max_program_size.error_level": float(REGEX_PROGRAM_SIZE),
+        "re2.max_program_size.warn_level": float(REGEX_PROGRAM_SIZE),
+    }
+)
+"""Envoy's runtime keys that decide what it takes. In the bootstrap, and in preflight's."""

@@ -1,0 +1,73 @@
+"""A release shown to Envoy before it goes live, and what Envoy refuses of it named in the document."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from controlplane.config import ConfigError, GatewayConfig
+from controlplane.preflight.envoy import EnvoyPreflight, PreflightError, PreflightUnavailableError
+from controlplane.preflight.locate import OutOfTimeError, locate
+from controlplane.xds.snapshot import Snapshot
+
+LOCATING_SECONDS = 10.0
+"""How long is looked for the place of what Envoy refuses: some twenty questions, a tenth of a second each."""
+
+_MEANINGLESS = (ConfigError, AttributeError, LookupError, TypeError, ValueError)
+"""Besides mistakes in it: what translating takes for granted may be what was left out."""
+
+Groups = Mapping[str, Snapshot]
+"""What the nodes of each group get."""
+
+
+def check_groups(
+    envoy: EnvoyPreflight,
+    document: GatewayConfig,
+    groups: Groups,
+    translate: Callable[[GatewayConfig], Groups],
+    *,
+    seconds: float = LOCATING_SECONDS,
+) -> None:
+    """Return when Envoy would take what every group gets. Blocks.
+
+    Args:
+        envoy: who is asked.
+        document: what ``groups`` were made from.
+        groups: those that get the same are asked about once.
+        translate: what the groups would get by another document, or :class:`ConfigError`.
+        seconds: how long is looked for what Envoy means.
+
+    Raises:
+        ConfigError: Envoy would not. The problems stand where the document says what Envoy refuses.
+        PreflightUnavailableError: nobody could be asked.
+    """
+    distinct: dict[tuple[tuple[str, str], ...], str] = {}
+    for name, snapshot in groups.items():
+        distinct.setdefault(tuple(sorted(snapshot.versions.items())), name)
+    for name in distinct.values():
+        try:
+            envoy.check(groups[name])
+        except PreflightError as error:
+            ask = _asking(envoy, translate, name)
+            raise ConfigError(locate(document, str(error), ask, seconds=seconds)) from None
+
+
+def _asking(
+    envoy: EnvoyPreflight, translate: Callable[[GatewayConfig], Groups], group: str
+) -> Callable[[GatewayConfig], str | None]:
+    def ask(smaller: GatewayConfig) -> str | None:
+        try:
+            snapshot = translate(smaller).get(group)
+        except _MEANINGLESS:
+            return None
+        return "" if snapshot is None else words(snapshot)
+
+    def words(snapshot: Snapshot) -> str:
+        try:
+            envoy.check(snapshot)
+        except PreflightError as error:
+            return str(error)
+        except PreflightUnavailableError:
+            raise OutOfTimeError from None
+        return ""
+
+    return ask
