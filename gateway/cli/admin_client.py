@@ -37,7 +37,7 @@ Query = Mapping[str, str | int | float | bool | None]
 class Body:
     """What is sent."""
 
-    content: bytes
+    content: bytes | Iterable[bytes]
     media_type: str = JSON
 
     @classmethod

@@ -14,6 +14,7 @@ from gateway.cli.output import Format, Output, as_json, as_yaml, plain
 
 if TYPE_CHECKING:
     from gateway.cli.admin_client import AdminClient
+    from gateway.cli.event_stream import ServerEvent
 
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
@@ -60,7 +61,7 @@ def follow(client: AdminClient, last_id: str) -> Iterator[dict[str, Any]]:
                 for chunk in chunks:
                     for event in parser.feed(chunk):
                         last_id = event.id
-                        yield {"id": event.id, "kind": event.kind, **_data(event.data)}
+                        yield read_event(event)
         except LostError:
             if not connected:
                 raise
@@ -80,15 +81,14 @@ def print_event(event: dict[str, Any], output: Output) -> None:
         data = event["data"]
         members = data.items() if isinstance(data, dict) else [("data", data)]
         said = " ".join(f"{name}={value if isinstance(value, str) else json.dumps(value)}" for name, value in members)
-        typer.echo(plain(f"{event.get('at') or ''} {event['kind']} {said}".strip()))
+        typer.echo(plain(" ".join(part for part in (str(event["at"] or ""), event["kind"], said) if part)))
 
 
-def _data(text: str) -> dict[str, Any]:
-    """What an event carries, as ``data`` and ``at``; text that is no JSON stays text."""
+def read_event(event: ServerEvent) -> dict[str, Any]:
+    """What an event says: its time apart from the rest; data that is no JSON object stays as it is."""
     try:
-        found = json.loads(text)
+        data = json.loads(event.data)
     except (ValueError, RecursionError):
-        return {"data": text}
-    if isinstance(found, dict) and "data" in found:
-        return {"at": found.get("at"), "data": found["data"]}
-    return {"data": found}
+        data = event.data
+    at = data.pop("at", None) if isinstance(data, dict) else None
+    return {"id": event.id, "kind": event.kind, "at": at, "data": data}

@@ -15,6 +15,11 @@ SHOWN = 200
 
 _LONGEST = 2000
 _POSITION = re.compile(r"(?P<origin>.*):(?P<line>[1-9]\d{0,8}):(?P<column>[1-9]\d{0,8})", re.ASCII | re.DOTALL)
+_HOW = {
+    "precondition-required": "--if-match N names the revision that it is meant for",
+    "changed": "gateway log shows by whom",
+}
+"""What somebody can do about a refusal on the command line."""
 _REQUEST = "request"
 """What the API calls a document that came in a request."""
 
@@ -56,10 +61,12 @@ def read_refusal(status: int, body: bytes) -> RefusedError:
     problem = _mapping(body)
     errors = problem.get("errors")
     listed = errors if isinstance(errors, list) else []
+    code = _text(problem, "type").rpartition(":")[2]
+    detail = _text(problem, "detail", "title") or _by_status(status)
     return RefusedError(
         status,
-        code=_text(problem, "type").rpartition(":")[2],
-        detail=_text(problem, "detail", "title") or _by_status(status),
+        code=code,
+        detail=f"{detail} ({_HOW[code]})" if code in _HOW else detail,
         mistakes=tuple(_mistake(one) for one in listed[:SHOWN] if isinstance(one, dict)),
     )
 

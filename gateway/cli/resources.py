@@ -51,7 +51,9 @@ def get(
     name: Annotated[str | None, typer.Argument(help="Only the one of this name, whole.", metavar="NAME")] = None,
     limit: Limit = 100,
     after: Annotated[str | None, typer.Option(help="Begin after this name.")] = None,
-    search: Annotated[str | None, typer.Option("--search", "-q", help="Only those that contain this text.")] = None,
+    search: Annotated[
+        str | None, typer.Option("--search", "-q", help="Only names that contain this, whatever the case.")
+    ] = None,
     context: ContextName = None,
     output: Format = Output.TEXT,
 ) -> None:
@@ -79,6 +81,7 @@ def put(
     position: Annotated[
         int | None, typer.Option(help="Where a new one goes in the list, from 0: routes are tried in order.", min=0)
     ] = None,
+    before: Annotated[str | None, typer.Option(help="Put a new one before the one of this name.")] = None,
     message: Message = None,
     timeout: Timeout = "30s",
     if_match: IfMatch = None,
@@ -96,7 +99,7 @@ def put(
         method="PUT",
         path=path_to(kind.segment, name),
         body=part.body(),
-        query={"position": position},
+        query={"position": position, "before": before},
         message=message,
         timeout=timeout,
         if_match=if_match,

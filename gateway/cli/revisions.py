@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.options import ContextName, DryRun, Limit, Message, Number, Timeout
+from gateway.cli.options import ContextName, DryRun, IfMatch, Limit, Message, Number, Timeout
 from gateway.cli.output import Format, Output, Rows, print_document, show
 
 _COLUMNS = ("number", "created_at", "outcome", "author", "origin", "message")
@@ -81,6 +81,7 @@ def rollback(
     number: Number,
     message: Message = None,
     timeout: Timeout = "30s",
+    if_match: IfMatch = None,
     dry_run: DryRun = False,
     context: ContextName = None,
     output: Format = Output.TEXT,
@@ -95,6 +96,7 @@ def rollback(
         path=path_to("revisions", number, "rollback"),
         message=message,
         timeout=timeout,
+        if_match=if_match,
         dry_run=dry_run,
     )
     show_outcome(perform(write, context), output, waited=write.seconds > 0)

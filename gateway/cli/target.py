@@ -18,6 +18,9 @@ from servicekit.settings import ProcessSettings, load_settings
 DEFAULT_URL = "http://127.0.0.1:8001"
 UNIX = "unix:"
 
+RUN_FOLDERS = ("/tmp",)  # noqa: S108  only own files are read there
+"""Where ``gateway up`` makes its folder when the usual places have too long names."""
+
 _LARGEST_TOKEN = 64 * 1024
 
 
@@ -185,7 +188,7 @@ def _of_this_machine() -> Target:
 
 def _runs() -> list[Path]:
     """Folders of runs of this user that made a token, newest first."""
-    bases = {Path(base) for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp") if base}  # noqa: S108  only own files are read
+    bases = {Path(base) for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), *RUN_FOLDERS) if base}
     found: list[tuple[float, Path]] = []
     for base in bases:
         for folder in base.glob("gateway-up-*"):

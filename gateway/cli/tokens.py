@@ -43,22 +43,30 @@ def create(
     """Make a token. It is printed this once: nobody can read it again."""
     from gateway.cli.admin_client import Body, admin_client
 
-    asked = {"name": name, "role": role.value, "scopes": scope or []}
+    asked: dict[str, Any] = {"name": name, "role": role.value, "scopes": scope or []}
     if expires_in is not None:
         asked["expires_at"] = _at(expires_in).isoformat()
     with admin_client(context) as client:
         made = client.send("POST", "/tokens", body=Body.of(asked))
-    show(made, output, lambda _: [plain(made["secret"])])
+    show(made, output, lambda _: [plain(made["token"])])
     if output is Output.TEXT:
-        typer.echo(plain(f"{made['token']['id']}: {name}, {role.value}; it is not shown again"), err=True)
+        typer.echo(plain(f"{made['id']}: {name}, {role.value}; it is not shown again"), err=True)
 
 
-def list_tokens(limit: Limit = 100, context: ContextName = None, output: Format = Output.TEXT) -> None:
+def list_tokens(
+    limit: Limit = 50,
+    after: Annotated[str | None, typer.Option(help="Begin after the token of this id.", metavar="ID")] = None,
+    context: ContextName = None,
+    output: Format = Output.TEXT,
+) -> None:
     """List the tokens, without their secrets."""
     from gateway.cli.admin_client import admin_client
 
     with admin_client(context) as client:
-        show(client.get("/tokens", {"limit": limit}), output, _table)
+        page = client.get("/tokens", {"limit": limit, "after": after})
+    show(page, output, _table)
+    if output is Output.TEXT and page["after"] is not None:
+        typer.echo(f"more: gateway tokens list --after {plain(page['after'])}")
 
 
 def revoke(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO
 
 import typer
 
@@ -17,8 +18,10 @@ from gateway.cli.output import Format, Output, plain, show
 from gateway.errors import CommandError
 
 _STANDARD = "-"
-LARGEST = 256 * 1024 * 1024
-"""Bytes that are read in for an import."""
+_MEDIA_TYPE = "application/x-ndjson"
+_PIECE = 256 * 1024
+_LAST_LINE = 64 * 1024
+"""Bytes at the end of an export among which its last line stands."""
 
 
 def register(app: typer.Typer) -> None:
@@ -52,10 +55,9 @@ def import_store(
     """Read everything that an export holds into a store that is empty."""
     from gateway.cli.admin_client import Body, admin_client
 
-    body = Body(content=_read(file), media_type="application/x-ndjson")
-    with admin_client(context) as client:
-        answer = client.send("POST", "/import", body=body, wait=570.0)
-    show(answer, output, lambda _: [plain(f"{name}: {value}") for name, value in (answer or {}).items()])
+    with _opened(file) as lines, admin_client(context) as client:
+        answer = client.send("POST", "/import", body=Body(content=_pieces(lines), media_type=_MEDIA_TYPE), wait=570.0)
+    show(answer, output, lambda _: [plain(f"{name}: {count}") for name, count in answer["counts"].items()])
 
 
 def _keep(chunks: Iterable[bytes], path: Path) -> None:
@@ -77,21 +79,42 @@ def _keep(chunks: Iterable[bytes], path: Path) -> None:
 
 
 def _copy(chunks: Iterable[bytes], fd: int) -> None:
+    """Copy an export.
+
+    Raises:
+        CommandError: its end is missing.
+        OSError: it cannot be written.
+    """
+    tail = b""
     for chunk in chunks:
+        tail = (tail + chunk)[-_LAST_LINE:]
         rest = memoryview(chunk)
         while rest:
             rest = rest[os.write(fd, rest) :]
+    if not ends_whole(tail):
+        raise CommandError("the export broke off: what came is not whole")
 
 
-def _read(name: str) -> bytes:
+def ends_whole(tail: bytes) -> bool:
+    """Whether the last line of an export says that it is the last."""
+    if not tail.endswith(b"\n"):
+        return False
     try:
-        if name == _STANDARD:
-            found = sys.stdin.buffer.read(LARGEST + 1)
-        else:
-            with Path(name).open("rb") as file:
-                found = file.read(LARGEST + 1)
+        last = json.loads(tail[:-1].rpartition(b"\n")[2])
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(last, dict) and last.get("kind") == "end"
+
+
+@contextlib.contextmanager
+def _opened(name: str) -> Iterator[BinaryIO]:
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if name == _STANDARD else Path(name).open("rb") as file:
+            yield file
     except OSError as error:
         raise CommandError(f"{name}: {error.strerror}") from error
-    if len(found) > LARGEST:
-        raise CommandError(f"{name}: an import has at most {LARGEST} bytes")
-    return found
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    while piece := file.read(_PIECE):
+        yield piece
