@@ -12,7 +12,7 @@ from controlplane.xds import types
 from controlplane.xds.messages import Node
 
 WORDS = st.sampled_from(["edge-1", "edge-2", "eu", "us", "a.b", "a/b", ""])
-PATTERN = st.sampled_from(["edge-*", "edge-1", "*", "eu", "*u*", "a.*", "*.b"])
+PATTERN = st.sampled_from(["edge-*", "edge-1", "*", "eu", "*u*", "a*", "a.*", "*.b", "a.b"])
 SOME = st.tuples(PATTERN) | st.tuples(PATTERN, PATTERN)
 PATTERNS = st.just(()) | SOME
 METADATA = st.fixed_dictionaries({}, optional={"role": SOME, "tier": SOME})
