@@ -65,7 +65,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     pipeline = Pipeline(
         source=_source(settings),
         rollout=rollout,
-        history=History(store=store, keep=settings.store_revisions),
+        history=History(store=store.revisions if store is not None else None, keep=settings.store_revisions),
         preflight=preflight,
         listen_address=settings.listen_address,
         registry=registry,
@@ -74,7 +74,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     health = Health(checks={"document": pipeline.complaint})
     app = build_admin_app(
         pipeline=pipeline,
-        store=store,
+        store=store.revisions if store is not None else None,
         ledger=ledger,
         health=health,
         registry=registry,

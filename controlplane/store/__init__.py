@@ -1,8 +1,9 @@
-"""The history of documents: numbered revisions in SQLite or PostgreSQL. Knows nothing of what a document means."""
+"""What is kept: revisions, audit log, tokens, nodes; in SQLite or PostgreSQL. Knows no document's meaning."""
 
 from controlplane.store.database import open_store
-from controlplane.store.errors import ConflictError, StoreError
+from controlplane.store.errors import ConflictError, StoreError, TransferError
 from controlplane.store.revision import LARGEST_NUMBER, Outcome, Revision, RevisionHead, RevisionStore
+from controlplane.store.store import Store
 
 __all__ = [
     "LARGEST_NUMBER",
@@ -11,6 +12,8 @@ __all__ = [
     "Revision",
     "RevisionHead",
     "RevisionStore",
+    "Store",
     "StoreError",
+    "TransferError",
     "open_store",
 ]

@@ -11,9 +11,17 @@ from alembic.config import Config
 from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
+from controlplane.store.changes import Changes
 from controlplane.store.errors import StoreError, as_store_error
-from controlplane.store.sql import SqlRevisionStore
+from controlplane.store.sql import Database
+from controlplane.store.sql_audit import SqlAuditLog
+from controlplane.store.sql_nodes import SqlNodeStore
+from controlplane.store.sql_revisions import SqlRevisionStore
+from controlplane.store.sql_tokens import SqlTokenStore
+from controlplane.store.store import Store
+from controlplane.store.transfer import SqlTransfer
 
 _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
 _DEADLINE = 10.0
@@ -23,7 +31,7 @@ _MIGRATION_LOCK = 0x6761_7465_7761_7931
 """Any number will do that no other program takes for its advisory locks."""
 
 
-async def open_store(url: str) -> SqlRevisionStore:
+async def open_store(url: str) -> Store:
     """Connect, and bring the tables up to date; several replicas may do so at a time.
 
     Args:
@@ -45,7 +53,20 @@ async def open_store(url: str) -> SqlRevisionStore:
         except BaseException:
             await engine.dispose()
             raise
-    return SqlRevisionStore(engine, deadline=_DEADLINE)
+    return _assemble(engine, None if _is_sqlite(parsed) else _listening_engine(parsed))
+
+
+def _assemble(engine: AsyncEngine, listening: AsyncEngine | None) -> Store:
+    database = Database(engine, deadline=_DEADLINE)
+    changes = Changes(database, listening=listening)
+    return Store(
+        revisions=SqlRevisionStore(database, changes),
+        audit=SqlAuditLog(database),
+        tokens=SqlTokenStore(database),
+        nodes=SqlNodeStore(database),
+        transfer=SqlTransfer(database),
+        dispose=database.close,
+    )
 
 
 def _make_private(path: Path) -> None:
@@ -86,6 +107,11 @@ def _engine(url: URL) -> AsyncEngine:
     if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _listening_engine(url: URL) -> AsyncEngine:
+    """For connections that wait for notifications: each its own, so that they take none from the pool."""
+    return create_async_engine(url, connect_args={"timeout": 5.0}, hide_parameters=True, poolclass=NullPool)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

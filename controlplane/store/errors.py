@@ -19,6 +19,10 @@ class ConflictError(StoreError):
     """The newest revision is not the one that the writer had in mind; nothing was written."""
 
 
+class TransferError(StoreError):
+    """What was to be imported is no whole export, or the store is not empty; nothing was written."""
+
+
 @contextmanager
 def as_store_error(doing: str) -> Iterator[None]:
     """Turn what drivers, SQLAlchemy and Alembic raise into :class:`StoreError`."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 LARGEST_NUMBER = 2**63 - 1
 """What a 64-bit integer column holds."""
@@ -39,6 +40,8 @@ class RevisionHead:
     digest: str
     """SHA-256 of the text: 64 lower-case hex digits."""
     outcome: Outcome
+    groups: Mapping[str, Any] = field(default_factory=dict)
+    """What became of it in each node group: ``{"outcome": …, "refused": {node: words}}`` by group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +83,51 @@ class RevisionStore(Protocol):
         """One revision; ``None`` when it never was, or was pruned."""
         ...
 
-    async def page(self, before: int | None = None, limit: int = 50) -> tuple[RevisionHead, ...]:
-        """At most ``limit`` (1 to 500) revisions, newest first, of those whose number is below ``before``."""
+    async def page(
+        self,
+        before: int | None = None,
+        limit: int = 50,
+        *,
+        author: str | None = None,
+        outcome: Outcome | None = None,
+    ) -> tuple[RevisionHead, ...]:
+        """At most ``limit`` (1 to 500) revisions, newest first, of those whose number is below ``before``.
+
+        Args:
+            before: a number; ``None`` begins with the newest.
+            limit: how many at most.
+            author: only this one's.
+            outcome: only those of which this became.
+        """
         ...
 
-    async def mark(self, number: int, outcome: Outcome) -> bool:
-        """Write down what became of a revision; ``False`` when there is none of that number."""
+    async def mark(self, number: int, outcome: Outcome, groups: Mapping[str, Any] | None = None) -> bool:
+        """Write down what became of a revision; ``False`` when there is none of that number.
+
+        Args:
+            number: of the revision.
+            outcome: over all groups.
+            groups: JSON by group; ``None`` leaves what is there.
+        """
         ...
 
     async def prune(self, keep: int) -> int:
         """Delete all but the ``keep`` (at least 1) newest, and say how many these were."""
+        ...
+
+    def changes(self) -> AsyncIterator[int]:
+        """The number of the newest revision: now, and whenever anybody has recorded or marked one.
+
+        Nothing comes before the first revision. Only the newest number is kept for whoever is slow, and a number may
+        come twice. What another replica on the same PostgreSQL did comes within a second. A lost database ends nothing:
+        as soon as it is back, the newest number comes again.
+        """
+        ...
+
+    async def seen(self, origin: str) -> str | None:
+        """The digest of the text that a source had last; ``None`` for a source that never had any."""
+        ...
+
+    async def saw(self, origin: str, digest: str) -> None:
+        """Remember the digest of the text that a source has now."""
         ...

@@ -1,10 +1,24 @@
-"""The table of revisions, as the newest migration leaves it."""
+"""The tables, as the newest migration leaves them."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, Dialect, LargeBinary, MetaData, String, Table, Text, TypeDecorator
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -24,6 +38,40 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Json(TypeDecorator[Any]):
+    """A value as the text of its JSON, which comes back byte for byte, unlike what PostgreSQL makes of its own type."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, _dialect: Dialect) -> str:
+        """Before it is written."""
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
+        """After it was read."""
+        return None if value is None else json.loads(value)
+
+
+class Words(TypeDecorator[str]):
+    """A text from outside. What neither database takes in one (NUL, halves of surrogate pairs) is replaced."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
+        """Before it is written."""
+        return None if value is None else storable(value)
+
+
+def storable(text: str) -> str:
+    """The text with U+FFFD for each character that no database takes."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
+
+
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite gives out numbers for INTEGER only."""
+
 metadata = MetaData()
 
 revisions = Table(
@@ -33,10 +81,62 @@ revisions = Table(
     # same parent collide.
     Column("number", BigInteger, primary_key=True, autoincrement=False),
     Column("created_at", UtcDateTime, nullable=False),
-    Column("author", Text, nullable=False),
-    Column("origin", Text, nullable=False),
-    Column("message", Text, nullable=False),
+    Column("author", Words, nullable=False),
+    Column("origin", Words, nullable=False),
+    Column("message", Words, nullable=False),
     Column("digest", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("text", LargeBinary, nullable=False),
+    Column("groups", Json, nullable=False, server_default="{}"),
+)
+
+origins = Table(
+    "origins",
+    metadata,
+    Column("origin", Words, primary_key=True),
+    Column("digest", String(64), nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("address", Words, nullable=False),
+    Column("action", Words, nullable=False),
+    Column("target", Words, nullable=False),
+    Column("detail", Json, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("digest", String(64), nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    # In the order in which they were made, by no clock.
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("name", Words, nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    Column("last_used_at", UtcDateTime),
+)
+
+nodes = Table(
+    "nodes",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("replica", Words, nullable=False),
+    Column("service", Words, nullable=False),
+    Column("group", Words, nullable=False),
+    Column("peer", Words, nullable=False),
+    Column("connected_at", UtcDateTime, nullable=False),
+    Column("disconnected_at", UtcDateTime),
+    Column("last_seen", UtcDateTime, nullable=False),
+    Column("types", Json, nullable=False),
 )

@@ -17,7 +17,7 @@ async def write(url: str, writer: str) -> None:
         count += 1
         text = f"{writer} {count}".encode()
         digest = hashlib.sha256(text).hexdigest()
-        revision = await store.record(text, origin="test", author=writer, message="", digest=digest)
+        revision = await store.revisions.record(text, origin="test", author=writer, message="", digest=digest)
         print(revision.number, text.decode(), flush=True)
 
 

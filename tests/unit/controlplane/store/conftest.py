@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.store import open_store
-from controlplane.store.sql import SqlRevisionStore
+from controlplane.store import RevisionStore, Store, open_store
 from tests.harness.postgres import Postgres, running_postgres
 
 _databases = itertools.count(1)
@@ -32,8 +31,14 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def store(url: str) -> AsyncIterator[SqlRevisionStore]:
+async def everything(url: str) -> AsyncIterator[Store]:
     """An empty store."""
     opened = await open_store(url)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+def store(everything: Store) -> RevisionStore:
+    """Its revisions."""
+    return everything.revisions

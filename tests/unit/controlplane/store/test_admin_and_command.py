@@ -61,10 +61,10 @@ async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     for text in (DOCUMENT.replace("TIMEOUT", "1s"), DOCUMENT.replace("TIMEOUT", "2s"), "routes: 5\n"):
         raw = text.encode()
         digest = hashlib.sha256(raw).hexdigest()
-        await store.record(raw, origin="gateway.yaml", author="ann", message="why \x1b[31m", digest=digest)
+        await store.revisions.record(raw, origin="gateway.yaml", author="ann", message="why \x1b[31m", digest=digest)
     app = FastAPI()
     errors.install(app)
-    app.include_router(revisions_router(store, compile_document), prefix="/api/v1")
+    app.include_router(revisions_router(store.revisions, compile_document), prefix="/api/v1")
     # It listens from here on, so nobody has to wait for the server to be up.
     listening = socket.create_server(("127.0.0.1", 0))
     port = listening.getsockname()[1]

@@ -109,11 +109,11 @@ async def test_writers_on_several_replicas_make_one_history(url: str) -> None:
     """Four replicas that open and write at once get distinct numbers without gaps; each text is there once."""
     replicas = await asyncio.gather(*(open_store(url) for _ in range(4)))
     try:
-        jobs = [record(replica, f"{i}.{n}") for i, replica in enumerate(replicas) for n in range(6)]
+        jobs = [record(replica.revisions, f"{i}.{n}") for i, replica in enumerate(replicas) for n in range(6)]
         made = await asyncio.gather(*jobs)
         assert sorted(one.number for one in made) == list(range(1, 25))
         for one in made:
-            assert await replicas[0].get(one.number) == one
+            assert await replicas[0].revisions.get(one.number) == one
     finally:
         for replica in replicas:
             await replica.close()
@@ -123,11 +123,11 @@ async def test_of_writers_with_one_parent_one_wins(url: str) -> None:
     """The same parent has one child, whichever replica wrote it."""
     replicas = await asyncio.gather(*(open_store(url) for _ in range(4)))
     try:
-        jobs = [record(replica, str(i), parent=0) for i, replica in enumerate(replicas)]
+        jobs = [record(replica.revisions, str(i), parent=0) for i, replica in enumerate(replicas)]
         results = await asyncio.gather(*jobs, return_exceptions=True)
         assert sum(isinstance(result, Revision) for result in results) == 1
         assert sum(isinstance(result, ConflictError) for result in results) == 3
-        assert len(await replicas[0].page()) == 1
+        assert len(await replicas[0].revisions.page()) == 1
     finally:
         for replica in replicas:
             await replica.close()
@@ -137,7 +137,7 @@ async def test_the_same_text_from_all_replicas_is_one_revision(url: str) -> None
     """Replicas that follow the same file record it once."""
     replicas = await asyncio.gather(*(open_store(url) for _ in range(4)))
     try:
-        made = await asyncio.gather(*(record(replica, "same") for replica in replicas))
+        made = await asyncio.gather(*(record(replica.revisions, "same") for replica in replicas))
         assert {one.number for one in made} == {1}
     finally:
         for replica in replicas:

@@ -64,7 +64,7 @@ async def test_a_killed_writer_loses_nothing_that_was_answered(url: str) -> None
         lines += rest(second)
     store = await open_store(url)
     try:
-        await assert_kept(store, lines)
+        await assert_kept(store.revisions, lines)
     finally:
         await store.close()
 
@@ -79,9 +79,9 @@ async def test_a_killed_server_loses_nothing_that_was_answered() -> None:
                 server.kill()
                 lines += rest(process)
             with pytest.raises(StoreError):
-                await store.newest()
+                await store.revisions.newest()
             server.start()
-            await assert_kept(store, lines)
+            await assert_kept(store.revisions, lines)
         finally:
             await store.close()
 
@@ -124,7 +124,7 @@ async def test_the_file_is_for_its_user_only(tmp_path: Path) -> None:
     """Documents hold hashes of API keys: neither the database nor its log is readable by others."""
     store = await open_store(f"sqlite:///{tmp_path}/100%.db")
     try:
-        await store.record(b"a", origin="", author="", message="", digest=hashlib.sha256(b"a").hexdigest())
+        await store.revisions.record(b"a", origin="", author="", message="", digest=hashlib.sha256(b"a").hexdigest())
         assert modes(tmp_path) == {0o600}
     finally:
         await store.close()

@@ -1,0 +1,128 @@
+"""Tells when the newest revision is another, or something became of it: here at once, on other replicas by NOTIFY.
+
+A notification is only a bell: what is new is read from the table. Bells are lost with the connection that they would
+come over, so the table is read again whenever that was lost, and every few seconds in any case.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from controlplane.store.errors import StoreError, as_store_error
+from controlplane.store.sql import Database
+from controlplane.store.tables import revisions
+
+CHANNEL = "gateway_revisions"
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 2.0
+"""Seconds between attempts at a database that is away."""
+_CONNECT_DEADLINE = 5.0
+_KEEPALIVE = 5.0
+_KEEPALIVE_DEADLINE = 3.0
+_POLL_SQLITE = 0.5
+"""Seconds: other processes that share the file ring no bell."""
+_POLL_POSTGRESQL = 3.0
+
+_log = structlog.get_logger(__name__)
+
+
+class Changes:
+    """The newest revision's number, for everybody who follows it.
+
+    Args:
+        database: where revisions are.
+        listening: gives connections of their own to those who listen; ``None`` on SQLite.
+    """
+
+    def __init__(self, database: Database, *, listening: AsyncEngine | None) -> None:
+        self._database = database
+        self._listening = listening
+        self._poll = _POLL_POSTGRESQL if listening is not None else _POLL_SQLITE
+        self._bells: set[asyncio.Event] = set()
+
+    def ring(self) -> None:
+        """Something was written here."""
+        for bell in self._bells:
+            bell.set()
+
+    async def follow(self) -> AsyncIterator[int]:
+        """See :meth:`~controlplane.store.revision.RevisionStore.changes`."""
+        bell = asyncio.Event()
+        self._bells.add(bell)
+        listener = self._start_listener(bell)
+        try:
+            known: object = None
+            while True:
+                rung = bell.is_set()
+                bell.clear()
+                found = await self._look()
+                if found is not None and (rung or found != known):
+                    known = found
+                    yield found[0]
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll):
+                        await bell.wait()
+        finally:
+            self._bells.discard(bell)
+            if listener is not None:
+                listener.cancel()
+                await asyncio.wait({listener})
+
+    def _start_listener(self, bell: asyncio.Event) -> asyncio.Task[None] | None:
+        if self._listening is None:
+            return None
+        return asyncio.create_task(_listen(self._listening, bell.set), name="revisions of other replicas")
+
+    async def _look(self) -> tuple[int, str, str] | None:
+        """Number, outcome and groups of the newest; waits until the database answers."""
+        newest = select(revisions.c.number, revisions.c.outcome, revisions.c.groups)
+        pause = _FIRST_PAUSE
+        while True:
+            try:
+                async with self._database.reading("the newest revision cannot be read") as connection:
+                    row = (await connection.execute(newest.order_by(revisions.c.number.desc()).limit(1))).one_or_none()
+            except StoreError as error:
+                _log.warning("the newest revision is not known", reason=str(error))
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                return None if row is None else (row.number, row.outcome, repr(row.groups))
+
+
+async def _listen(engine: AsyncEngine, ring: Callable[[], None]) -> None:
+    """Ring for every notification, and whenever some may have been missed."""
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            with as_store_error("notifications cannot be had"):
+                async with asyncio.timeout(_CONNECT_DEADLINE) as deadline, engine.connect() as connection:
+                    driver: Any = (await connection.get_raw_connection()).driver_connection
+                    await driver.add_listener(CHANNEL, lambda *_notification: ring())
+                    deadline.reschedule(None)
+                    pause = _FIRST_PAUSE
+                    ring()
+                    await _until_lost(driver)
+        except StoreError as error:
+            _log.warning("notifications of other replicas are lost; looking every few seconds", reason=str(error))
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+async def _until_lost(driver: Any) -> None:
+    """Ask now and then, because a connection whose other end vanished is never heard of again."""
+    lost = asyncio.Event()
+    driver.add_termination_listener(lambda _connection: lost.set())
+    while not lost.is_set() and not driver.is_closed():
+        try:
+            async with asyncio.timeout(_KEEPALIVE):
+                await lost.wait()
+        except TimeoutError:
+            await driver.execute("SELECT 1", timeout=_KEEPALIVE_DEADLINE)

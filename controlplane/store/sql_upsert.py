@@ -1,0 +1,34 @@
+"""``INSERT … ON CONFLICT (primary key) DO UPDATE``, which both databases know by different functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnCollection, ColumnElement, Executable, Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+def upsert(
+    connection: AsyncConnection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    where: Callable[[ColumnCollection[str, Any]], ColumnElement[bool]] | None = None,
+) -> Executable:
+    """A statement that writes rows over those with the same key.
+
+    Args:
+        connection: on which it will be executed.
+        table: with a primary key.
+        rows: all columns of each, no two with one key.
+        where: from the columns of the new row, whether it may replace the old; ``None`` for always.
+    """
+    insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    statement = insert(table).values(list(rows))
+    key = [column.name for column in table.primary_key]
+    changes = {name: statement.excluded[name] for name in (column.name for column in table.columns) if name not in key}
+    condition = where(statement.excluded) if where is not None else None
+    result: Executable = statement.on_conflict_do_update(index_elements=key, set_=changes, where=condition)
+    return result
