@@ -42,7 +42,8 @@ def export_store(
 
     with admin_client(context) as client, client.download("/export") as chunks:
         if file == _STANDARD:
-            _copy(chunks, sys.stdout.fileno())
+            _copy(chunks, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
         else:
             _keep(chunks, Path(file))
 
@@ -64,11 +65,10 @@ def _keep(chunks: Iterable[bytes], path: Path) -> None:
     try:
         fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
         try:
-            try:
-                _copy(chunks, fd)
-                os.fsync(fd)
-            finally:
-                os.close(fd)
+            with os.fdopen(fd, "wb") as file:
+                _copy(chunks, file)
+                file.flush()
+                os.fsync(file.fileno())
             Path(name).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
@@ -78,7 +78,7 @@ def _keep(chunks: Iterable[bytes], path: Path) -> None:
         raise CommandError(f"{path}: {error.strerror}") from error
 
 
-def _copy(chunks: Iterable[bytes], fd: int) -> None:
+def _copy(chunks: Iterable[bytes], to: BinaryIO) -> None:
     """Copy an export.
 
     Raises:
@@ -88,9 +88,7 @@ def _copy(chunks: Iterable[bytes], fd: int) -> None:
     tail = b""
     for chunk in chunks:
         tail = (tail + chunk)[-_LAST_LINE:]
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        to.write(chunk)
     if not ends_whole(tail):
         raise CommandError("the export broke off: what came is not whole")
 
