@@ -49,6 +49,7 @@ def static_bootstrap(snapshot: Snapshot, settings: EnvoySettings) -> bytes:
     """The bootstrap of ``settings`` with ``snapshot`` inside it in place of a control plane."""
     bootstrap = Bootstrap.FromString(bytes(build_bootstrap(settings)))
     bootstrap.ClearField("dynamic_resources")
+    bootstrap.ClearField("cluster_manager")
     own, given = bootstrap.static_resources, static_config(snapshot).static_resources
     own.listeners.extend(given.listeners)
     own.clusters.extend(cluster for cluster in given.clusters if not cluster.name.startswith(RESERVED_PREFIX))
