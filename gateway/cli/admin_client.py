@@ -187,7 +187,8 @@ class AdminClient:
             ) as response:
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise LostError(f"the admin API at {plain(self._target.url)} {_trouble(error)}") from error
+            arrived = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL))
+            raise LostError(f"the admin API at {plain(self._target.url)} {_trouble(error)}", arrived=arrived) from error
 
     def _decoded(self, content: bytes) -> Any:
         if not content:
@@ -200,6 +201,11 @@ class AdminClient:
 
 class LostError(CommandError):
     """Nobody answers, or an answer broke off."""
+
+    def __init__(self, text: str, *, arrived: bool = True) -> None:
+        self.arrived = arrived
+        """Whether the request may have arrived all the same."""
+        super().__init__(text)
 
 
 @contextmanager

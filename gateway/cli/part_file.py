@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from controlplane.config import ConfigError
+from controlplane.config import ConfigError, Problem
 from controlplane.config.problems import Path, Places
 from controlplane.config.yaml_text import parse_yaml
 from gateway.cli.admin_client import JSON, Body
@@ -34,15 +34,17 @@ class PartFile:
         return replace(Body.of(self.value), media_type=media_type)
 
     def located(self, mistake: Mistake) -> Mistake:
-        """The mistake at its line in this file, when it points into the request."""
-        if not mistake.path.startswith("/") or mistake.line is not None:
-            return mistake
-        path = pointed(mistake.path, self.value)
-        for length in range(len(path), -1, -1):
-            position = self.places.values.get(path[:length])
-            if position is not None:
-                return replace(mistake, file="", line=position.line, column=position.column)
-        return mistake
+        """The mistake at its line in this file, when it points into the request.
+
+        Otherwise it is in the rest of the document, of which this file has no line.
+        """
+        if mistake.path.startswith("/"):
+            path = pointed(mistake.path, self.value)
+            for length in range(len(path), -1, -1):
+                position = self.places.values.get(path[:length])
+                if position is not None:
+                    return replace(mistake, file="", line=position.line, column=position.column)
+        return Mistake(message=str(mistake), code=mistake.code)
 
 
 def read_part(name: str, *, nulls: bool = False) -> PartFile:
@@ -60,9 +62,11 @@ def read_part(name: str, *, nulls: bool = False) -> PartFile:
         text = parse_yaml(file.text, origin=file.name)
     except ConfigError as error:
         raise CommandError(str(error)) from error
-    problems = [one for one in text.problems if not (nulls and one.code == "no-value" and one.path)]
-    if problems:
+    removals = [one for one in text.problems if nulls and _is_removal(one)]
+    if problems := [one for one in text.problems if one not in removals]:
         raise CommandError(str(ConfigError(problems)))
+    for removal in removals:
+        _put_null(text.data, removal.path)
     return PartFile(file, text.data, text.places)
 
 
@@ -81,6 +85,17 @@ def part_mistakes_shown(part: PartFile) -> Iterator[None]:
         for line in mistake_lines(part.file, map(part.located, error.mistakes)):
             typer.echo(line, err=True)
         raise CommandError(f"{error.detail.removesuffix('.')}: nothing has changed") from error
+
+
+def _is_removal(problem: Problem) -> bool:
+    """Whether a document would lack a value where a patch has ``null`` as the value of a key."""
+    return problem.code == "no-value" and bool(problem.path) and isinstance(problem.path[-1], str)
+
+
+def _put_null(data: Any, path: Path) -> None:
+    for step in path[:-1]:
+        data = data[step]
+    data[path[-1]] = None
 
 
 def pointed(pointer: str, value: Any) -> Path:

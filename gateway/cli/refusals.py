@@ -39,7 +39,8 @@ class Mistake:
     column: int | None = None
 
     def __str__(self) -> str:
-        where = self.path if self.line is None else f"{self.path or self.file or 'line'}:{self.line}:{self.column}"
+        place = "" if self.line is None else f"{self.file or 'document'}:{self.line}:{self.column}"
+        where = self.path or place
         text = ": ".join(part for part in (where, self.message) if part)
         return plain(f"{text} ({self.hint})" if self.hint else text)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from gateway.cli.admin_client import AdminClient, Body, Query, admin_client
+from gateway.cli.admin_client import AdminClient, Body, LostError, Query, admin_client
 from gateway.cli.durations import parse_duration
 from gateway.cli.output import plain
 from gateway.errors import CommandError
@@ -71,7 +71,14 @@ def _send(client: AdminClient, write: Write, seconds: float) -> Any:
         "dry_run": True if write.dry_run else None,
         "wait": None if write.dry_run else seconds,
     }
-    return client.send(write.method, write.path, query=asked, body=write.body, if_match=write.if_match, wait=seconds)
+    try:
+        return client.send(
+            write.method, write.path, query=asked, body=write.body, if_match=write.if_match, wait=seconds
+        )
+    except LostError as error:
+        if write.dry_run or not error.arrived:
+            raise
+        raise CommandError(f"{error}; whether it was done is not known: gateway log shows it then") from error
 
 
 def _while_watching(work: Callable[[], Any], client: AdminClient) -> Any:
@@ -90,7 +97,11 @@ def _while_watching(work: Callable[[], Any], client: AdminClient) -> Any:
 
     worker = threading.Thread(target=run, daemon=True, name="write")
     worker.start()
-    _watch(client, worker)
+    try:
+        _watch(client, worker)
+    except KeyboardInterrupt:
+        typer.echo("nobody waits any longer; the change itself goes on: gateway log shows what becomes of it", err=True)
+        raise
     if errors:
         raise errors[0]
     return answers[0]
