@@ -25,6 +25,8 @@ def nodes(
     connected: Annotated[
         bool | None, typer.Option("--connected/--gone", help="Only those that are connected, or those that are not.")
     ] = None,
+    limit: Annotated[int, typer.Option(help="How many at most.", min=1, max=10_000)] = 1000,
+    after: Annotated[str | None, typer.Option(help="Only ids that come after this one.", metavar="ID")] = None,
     context: ContextName = None,
     output: Format = Output.TEXT,
 ) -> None:
@@ -33,8 +35,9 @@ def nodes(
 
     if asked.invoked_subcommand is not None:
         return
+    query = {"group": group, "connected": connected, "limit": limit, "after": after}
     with admin_client(context) as client:
-        show(client.get("/nodes", {"group": group, "connected": connected}), output, _table)
+        show(client.get("/nodes", query), output, _table)
 
 
 def show_node(

@@ -135,7 +135,7 @@ def _watch_on_terminal(client: AdminClient, worker: threading.Thread) -> None:
 def progress(client: AdminClient) -> str:
     """How many nodes of each group have what they should have now, in one line."""
     try:
-        nodes = client.get("/nodes")
+        nodes = client.get("/nodes", {"connected": True, "limit": 10_000})
         counts: dict[str, list[bool]] = {}
         for node in nodes:
             counts.setdefault(plain(node["group"]), []).append(node["synced"] is True)
