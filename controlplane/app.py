@@ -44,7 +44,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     """Construct the process; ``envoy`` is the binary that sees every snapshot first."""
     registry = CollectorRegistry()
     store = await open_store(settings.store_url.get_secret_value()) if settings.store_url else None
-    cache, ledger, placement = SnapshotCache(), Ledger(clock=time.time), Placement()
+    cache, ledger, placement, events = SnapshotCache(), Ledger(clock=time.time), Placement(), Events()
     loads = LoadBook(interval=settings.load_report_seconds)
     server = grpc.aio.server(options=SERVER_OPTIONS)
     xds = XdsServer(cache=cache, ledger=ledger, place=placement.place, identifier=_identifier(), registry=registry)
@@ -59,13 +59,14 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         placement=placement,
         regroup=xds.regroup,
         loads=loads,
-        events=Events(),
+        events=events,
         registry=registry,
     )
     pipeline = Pipeline(
-        source=_source(settings),
+        sources=[_source(settings)],
         rollout=rollout,
-        history=History(store=store.revisions if store is not None else None, keep=settings.store_revisions),
+        history=History(revisions=store.revisions if store is not None else None, keep=settings.store_revisions),
+        events=events,
         preflight=preflight,
         listen_address=settings.listen_address,
         registry=registry,

@@ -57,9 +57,11 @@ class Events:
         place = self._place(event_id)
         return tuple(event for number, event in self._events if number > place)
 
-    async def subscribe(self, event_id: str | None = None) -> AsyncGenerator[Event, None]:
-        """What happened after ``event_id``, as far as it is remembered, and then what happens, for ever."""
-        place = self._place(event_id)
+    def subscribe(self, event_id: str | None = None) -> AsyncGenerator[Event, None]:
+        """What happens after ``event_id``, or after this call, for ever; what is not remembered any more is left out."""
+        return self._from(self._place(event_id))
+
+    async def _from(self, place: int) -> AsyncGenerator[Event, None]:
         while True:
             happened = self._happened
             for number, event in tuple(self._events):

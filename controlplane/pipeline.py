@@ -1,9 +1,13 @@
-"""From a source's documents to what is live, and the memory of what was refused."""
+"""From documents to what is live: what sources say, what the admin API is asked for, what other replicas recorded.
+
+Whatever comes last is live: a source counts only when its text is another than the last time. See decision 13.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
+from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -11,19 +15,22 @@ from typing import NamedTuple
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from controlplane.config import ConfigError, GatewayConfig, Problem
+from controlplane.config import ConfigError, GatewayConfig, Problem, load_document
+from controlplane.events import Events
 from controlplane.history import History
 from controlplane.model import Gateway
 from controlplane.preflight import EnvoyPreflight, PreflightUnavailableError, check_groups
 from controlplane.resolve import resolve
-from controlplane.rollout import Rollout
+from controlplane.rollout import GroupOutcome, ReleaseOutcome, Rollout
 from controlplane.sources import Loaded, Source
-from controlplane.store import Outcome
-from controlplane.translate import Release, translate, translate_release
-from controlplane.xds.snapshot import Snapshot
+from controlplane.store import ConflictError, Outcome, Revision
+from controlplane.translate import Release, translate_release
 
 OUTCOME_SECONDS = 10.0
-"""How long the nodes have to answer before a revision counts as timed out."""
+"""How long the nodes have to answer before a revision counts as timed out; a canary's time comes on top."""
+
+ABOUT_NODES = ("group-", "canary-")
+"""How kinds of events begin after which the outcome of what is live may be another."""
 
 _log = structlog.get_logger(__name__)
 
@@ -32,33 +39,75 @@ class Compiled(NamedTuple):
     """What a document means, and what nodes would get."""
 
     gateway: Gateway
-    snapshot: Snapshot
     release: Release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What nodes should have."""
+
+    number: int | None
+    """Its number in the history; ``None`` when it is not there."""
+    origin: str
+    """Where the document came from."""
+    text: bytes
+    document: GatewayConfig
+    compiled: Compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What is live, and what was refused last."""
 
-    origin: str = ""
-    """Where the live document came from."""
-    digest: str = ""
-    """Hash of everything that the live document means; empty before the first."""
-    number: int | None = None
-    """Its number in the history; ``None`` when it is not there."""
+    live: Live | None = None
+    """``None`` before the first."""
+    live_since: datetime | None = None
     outcome: Outcome = Outcome.PENDING
     """What became of it on the nodes that are connected."""
-    live_since: datetime | None = None
-    gateway: Gateway | None = None
+    groups: tuple[GroupOutcome, ...] = ()
+    """The same by node group; empty before they had their time."""
     refused: tuple[Problem, ...] = ()
     """Why the newest document is not live; empty when it is."""
     refused_at: datetime | None = None
 
+    @property
+    def digest(self) -> str:
+        """Hash of everything that the live document means; empty before the first."""
+        return self.live.compiled.release.versions if self.live else ""
+
+    @property
+    def number(self) -> int | None:
+        """That of the live document in the history; ``None`` when it is not there."""
+        return self.live.number if self.live else None
+
+    @property
+    def origin(self) -> str:
+        """Where the live document came from; empty before the first."""
+        return self.live.origin if self.live else ""
+
+    @property
+    def gateway(self) -> Gateway | None:
+        """What the live document means."""
+        return self.live.compiled.gateway if self.live else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What became of a document that somebody sent."""
+
+    number: int
+    digest: str
+    changed: bool
+    """Whether it means anything else than what was live before."""
+    outcome: Outcome
+    groups: tuple[GroupOutcome, ...]
+
 
 class Pipeline:
-    """Follows one source: each good document goes live, each bad one is named and changes nothing.
+    """Brings documents live, one after the other: each good one goes out, each bad one is named and changes nothing.
 
     Args:
+        sources: whom to follow.
         preflight: asks the real Envoy before anything goes live; ``None`` where there is no binary.
         listen_address: IP address of listeners that name none.
     """
@@ -66,19 +115,23 @@ class Pipeline:
     def __init__(
         self,
         *,
-        source: Source,
+        sources: Sequence[Source],
         rollout: Rollout,
         history: History,
+        events: Events,
         preflight: EnvoyPreflight | None,
         listen_address: str,
         registry: CollectorRegistry,
     ) -> None:
-        self._source = source
+        self._sources = sources
         self._rollout = rollout
         self._history = history
-        self._following: asyncio.Task[None] | None = None
+        self._events = events
         self._preflight = preflight
         self._listen_address = listen_address
+        self._turn = asyncio.Lock()
+        self._came = asyncio.Event()
+        """Set when something else comes live."""
         self.status = Status()
         self._loads = Counter(
             "gateway_config_loads", "Documents read, by what became of them.", ["outcome"], registry=registry
@@ -87,31 +140,78 @@ class Pipeline:
             "gateway_config_live_timestamp_seconds", "When the live document went live.", registry=registry
         )
 
+    @property
+    def live(self) -> Live | None:
+        """What nodes should have; ``None`` before the first document."""
+        return self.status.live
+
     async def run(self) -> None:
-        """Follow the source for ever."""
+        """Begin with the newest revision, then follow the sources and the other replicas, for ever."""
         if self._preflight is None:
             _log.warning("no Envoy binary here: snapshots go live without having been shown to one")
-        async for loaded in self._source.documents():
-            await self.take(loaded)
+        await self._catch_up()
+        async with asyncio.TaskGroup() as tasks:
+            for source in self._sources:
+                tasks.create_task(self._follow_source(source), name="source")
+            tasks.create_task(self._follow_history(), name="history")
+            tasks.create_task(self._follow_outcomes(), name="outcomes")
 
     def complaint(self) -> str | None:
         """Why this control plane can't serve: nothing has gone live yet."""
-        return None if self.status.live_since else "no document is live yet"
+        return None if self.live else "no document is live yet"
 
     async def take(self, loaded: Loaded) -> None:
-        """Bring one document live, or remember why not."""
+        """Bring what a source says live, or remember why not."""
+        if self.live is not None and await self._history.knows(loaded):
+            self.status = replace(self.status, refused=(), refused_at=None)
+            return
         try:
-            compiled = await asyncio.to_thread(self._compile_loaded, loaded)
+            if isinstance(loaded.content, ConfigError):
+                raise loaded.content
+            compiled = await asyncio.to_thread(self.compile, loaded.content)
         except ConfigError as error:
             self._refuse(loaded.origin, error)
             return
-        changed = await self._rollout.publish(compiled.release)
-        self._loads.labels("applied" if changed else "unchanged").inc()
-        if changed or not self.status.live_since:
-            number = await self._history.record(loaded)
-            self._goes_live(loaded.origin, compiled, number)
-        else:
-            self.status = replace(self.status, refused=(), refused_at=None)
+        async with self._turn:
+            number = await self._history.witness(loaded)
+            live = Live(
+                number=number, origin=loaded.origin, text=loaded.text, document=loaded.content, compiled=compiled
+            )
+            await self._bring_live(live)
+
+    async def apply(
+        self, text: bytes, *, author: str, origin: str, message: str, parent: int | None, wait: float
+    ) -> Applied:
+        """Record a document that somebody sent and bring it live; it is in the history before any node hears of it.
+
+        Args:
+            text: as :func:`~controlplane.config.load_document` reads it.
+            author: who sent it.
+            origin: what problems call it, and by which way it came.
+            message: why.
+            parent: the number that has to be the newest; ``None`` for whichever it is.
+            wait: seconds to wait for the nodes; 0 for none.
+
+        Raises:
+            ConfigError: it has mistakes, or Envoy refuses what it becomes. Nothing was changed.
+            ConflictError: the newest revision is not ``parent``. Nothing was changed.
+            StoreError: it was perhaps not recorded. It did not go live; if it was recorded, it will.
+        """
+        if parent is not None and self.live is not None and self.live.number not in (None, parent):
+            raise ConflictError(f"the newest revision is {self.live.number}, not {parent}")
+        document, compiled = await asyncio.to_thread(self._load, text, origin)
+        async with self._turn:
+            revision = await self._history.commit(text, author=author, origin=origin, message=message, parent=parent)
+            live = Live(number=revision.number, origin=origin, text=text, document=document, compiled=compiled)
+            changed = await self._bring_live(live)
+        settled = await self._rollout.settle(compiled.release, wait)
+        return Applied(
+            number=revision.number,
+            digest=compiled.release.versions,
+            changed=changed,
+            outcome=settled.outcome,
+            groups=settled.groups,
+        )
 
     def compile(self, document: GatewayConfig) -> Compiled:
         """What ``document`` means on this gateway, shown to Envoy. Blocks.
@@ -125,42 +225,113 @@ class Pipeline:
                 check_groups(self._preflight, document, release.groups, lambda other: self._translate(other)[1].groups)
             except PreflightUnavailableError as error:
                 _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
-        return Compiled(gateway, translate(gateway), release)
+        return Compiled(gateway, release)
 
     def _translate(self, document: GatewayConfig) -> tuple[Gateway, Release]:
         gateway = resolve(document, listen_address=self._listen_address)
         return gateway, translate_release(gateway)
 
-    def _compile_loaded(self, loaded: Loaded) -> Compiled:
-        if isinstance(loaded.content, ConfigError):
-            raise loaded.content
-        return self.compile(loaded.content)
+    def _load(self, text: bytes, origin: str) -> tuple[GatewayConfig, Compiled]:
+        document = load_document(text, origin=origin)
+        return document, self.compile(document)
 
-    def _goes_live(self, origin: str, compiled: Compiled, number: int | None) -> None:
-        now = datetime.now(UTC)
-        digest = _digest(compiled.snapshot)
-        self.status = Status(origin=origin, digest=digest, number=number, live_since=now, gateway=compiled.gateway)
-        self._live_since.set(now.timestamp())
-        _log.info(
-            "document is live", origin=origin, revision=number, digest=digest, routes=len(compiled.gateway.routes)
+    async def _follow_source(self, source: Source) -> None:
+        async for loaded in source.documents():
+            await self.take(loaded)
+
+    async def _follow_history(self) -> None:
+        async for number in self._history.changes():
+            if self.live is None or self.live.number is None or number > self.live.number:
+                await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Bring the newest revision live, whoever recorded it."""
+        newest = await self._history.newest()
+        if newest is None or (self.live is not None and self.live.number == newest.number):
+            return
+        try:
+            document, compiled = await asyncio.to_thread(self._load, newest.text, _origin(newest))
+        except ConfigError as error:
+            self._refuse(_origin(newest), error)
+            return
+        async with self._turn:
+            if self.live is not None and (self.live.number or 0) >= newest.number:
+                return  # another has been faster
+            live = Live(
+                number=newest.number, origin=newest.origin, text=newest.text, document=document, compiled=compiled
+            )
+            await self._bring_live(live)
+
+    async def _bring_live(self, live: Live) -> bool:
+        """Let nodes have it; whether that was a change."""
+        changed = await self._rollout.publish(live.compiled.release)
+        first = self.live is None
+        self._loads.labels("applied" if changed else "unchanged").inc()
+        since = datetime.now(UTC) if changed or first else self.status.live_since
+        same_number = self.live is not None and self.live.number == live.number
+        self.status = Status(
+            live=live,
+            live_since=since,
+            outcome=self.status.outcome if same_number and not changed else Outcome.PENDING,
+            groups=self.status.groups if same_number and not changed else (),
         )
-        if self._following is not None:
-            self._following.cancel()  # what becomes of a revision that is not live any more is of no interest
-        self._following = asyncio.create_task(self._follow(compiled.release, number), name="outcome")
+        if changed or first:
+            self._live_since.set(datetime.now(UTC).timestamp())
+        self._tell("document is live", "live", changed=changed)
+        self._came.set()
+        self._came = asyncio.Event()
+        return changed
 
-    async def _follow(self, release: Release, number: int | None) -> None:
-        """Write down when every node has what is live, or that one has not."""
-        outcome = (await self._rollout.settle(release, OUTCOME_SECONDS)).outcome
-        self.status = replace(self.status, outcome=outcome)
-        _log.info("nodes have answered", outcome=outcome, revision=number)
-        await self._history.mark(number, outcome)
+    async def _follow_outcomes(self) -> None:
+        """What becomes of a revision that is not live any more is of no interest."""
+        while True:
+            tasks: list[asyncio.Task[object]] = [asyncio.create_task(self._came.wait(), name="next document")]
+            if self.live is not None:
+                tasks.append(asyncio.create_task(self._follow_outcome(self.live), name="outcome"))
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+
+    async def _follow_outcome(self, live: Live) -> None:
+        """Write down what becomes of a revision, as often as that changes."""
+        canary = live.compiled.release.canary
+        seconds = OUTCOME_SECONDS + (canary.hold if canary else 0)
+        known: ReleaseOutcome | None = None
+        async with aclosing(self._events.subscribe()) as happenings:
+            while True:
+                settled = await self._rollout.settle(live.compiled.release, seconds)
+                if settled != known:
+                    known = settled
+                    await self._note(live, settled)
+                if settled.outcome is not Outcome.TIMED_OUT:  # else the ones that are late may still come
+                    async for event in happenings:
+                        if event.kind.startswith(ABOUT_NODES):
+                            break
+
+    async def _note(self, live: Live, settled: ReleaseOutcome) -> None:
+        self.status = replace(self.status, outcome=settled.outcome, groups=settled.groups)
+        groups = {one.group: {"outcome": one.outcome, "refused": dict(one.refused)} for one in settled.groups}
+        await self._history.mark(live.number, settled.outcome, groups)
+        self._tell("nodes have answered", "outcome", outcome=settled.outcome)
+
+    def _tell(self, what: str, kind: str, **data: object) -> None:
+        live = self.live
+        assert live is not None  # noqa: S101  only called when something is
+        about = {"revision": live.number, "origin": live.origin, "digest": self.status.digest, **data}
+        _log.info(what, **about)
+        self._events.publish(kind, **about)
 
     def _refuse(self, origin: str, error: ConfigError) -> None:
         self._loads.labels("refused").inc()
         self.status = replace(self.status, refused=error.problems, refused_at=datetime.now(UTC))
         _log.error("document refused; what was live stays live", origin=origin, problems=str(error).splitlines())
+        self._events.publish("refused", origin=origin, problems=[str(problem) for problem in error.problems])
 
 
-def _digest(snapshot: Snapshot) -> str:
-    versions = "".join(f"{url}={version};" for url, version in sorted(snapshot.versions.items()))
-    return hashlib.sha256(versions.encode()).hexdigest()[:12]
+def _origin(revision: Revision) -> str:
+    return f"revision {revision.number}"

@@ -20,11 +20,11 @@ async def test_a_listener_hears_what_happens_after_it_came() -> None:
     """What was before is not repeated to somebody who names no event."""
     events = Events()
     events.publish("before")
-    listening = asyncio.create_task(_take(events, 2))
-    await asyncio.sleep(0)
-    events.publish("one", number=1)
-    events.publish("two")
-    assert [(event.kind, dict(event.data)) for event in await listening] == [("one", {"number": 1}), ("two", {})]
+    async with asyncio.timeout(5), aclosing(events.subscribe()) as stream:
+        events.publish("one", number=1)
+        events.publish("two")
+        heard = [await anext(stream) for _ in range(2)]
+    assert [(event.kind, dict(event.data)) for event in heard] == [("one", {"number": 1}), ("two", {})]
 
 
 async def test_a_listener_that_comes_back_misses_nothing() -> None:

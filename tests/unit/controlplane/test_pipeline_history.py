@@ -1,0 +1,146 @@
+"""What is live when several have something to say: the newest change wins (decision 13)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from controlplane.config import ConfigError
+from controlplane.events import Events
+from controlplane.history import NoStoreError
+from controlplane.store import ConflictError, Outcome, Store, open_store
+from controlplane.xds.cache import SnapshotCache
+from tests.harness.pipelines import Feed, apply, document, loaded, pipeline, port_of, running, until_port
+from tests.harness.xds import eventually
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A history in a file."""
+    opened = await open_store(f"sqlite:///{tmp_path / 'history.db'}")
+    yield opened
+    await opened.close()
+
+
+async def said(feed: Feed) -> None:
+    """Wait until all that a source had to say was taken."""
+    async with asyncio.timeout(10):
+        await feed.taken.wait()
+
+
+async def test_what_was_applied_stays_live_until_the_file_says_something_new(store: Store) -> None:
+    """Also over restarts, and also when the file was saved while no control plane was there."""
+    async with running(pipeline(Feed(document(1)), store=store)) as line:
+        await until_port(line, 1)
+        assert await apply(line, document(2)) == 2
+        assert port_of(line) == 2
+    same = Feed(document(1))
+    async with running(pipeline(same, store=store)) as line:
+        await until_port(line, 2)
+        await said(same)
+        assert port_of(line) == 2
+    async with running(pipeline(Feed(document(3)), store=store)) as line:
+        await until_port(line, 3)
+    heads = await store.revisions.page()
+    assert [(head.number, head.author, head.origin) for head in heads] == [
+        (3, "file", "gateway.yaml"),
+        (2, "ada", "admin API"),
+        (1, "file", "gateway.yaml"),
+    ]
+
+
+async def test_a_file_that_goes_back_is_a_change(store: Store) -> None:
+    """The same text as long ago, but not the same as the last time."""
+    feed = Feed(document(1), document(2), document(1))
+    async with running(pipeline(feed, store=store)) as line:
+        await said(feed)
+        assert port_of(line) == 1
+        assert line.status.number == 3
+
+
+async def test_a_broken_file_at_the_start_takes_nothing_away(store: Store) -> None:
+    """The newest revision is live, and the mistake is said."""
+    async with running(pipeline(Feed(document(1)), store=store)) as line:
+        await until_port(line, 1)
+    broken = Feed("listeners: nonsense")
+    async with running(pipeline(broken, store=store)) as line:
+        await said(broken)
+        assert port_of(line) == 1
+        assert line.status.refused
+        assert line.complaint() is None
+        broken.say(document(1))
+        await eventually(lambda: line.status.refused == (), "the mistake is forgotten")
+
+
+async def test_what_is_applied_is_in_the_history_before_any_node_hears_of_it(store: Store) -> None:
+    """With its author and message; of two writers who saw the same state, one wins."""
+    cache = SnapshotCache()
+    line = pipeline(store=store, cache=cache)
+    assert await apply(line, document(1), parent=0) == 1
+    newest = await store.revisions.newest()
+    assert newest is not None
+    assert (newest.author, newest.message, newest.text) == ("ada", "why", document(1).encode())
+    results = await asyncio.gather(
+        apply(line, document(2), parent=1), apply(line, document(3), parent=1), return_exceptions=True
+    )
+    assert 2 in results
+    assert [type(one) for one in results if isinstance(one, Exception)] == [ConflictError]
+    with pytest.raises(ConflictError):
+        await apply(line, document(4), parent=1)
+
+
+async def test_a_document_with_mistakes_is_no_revision(store: Store) -> None:
+    """It is refused to whoever sent it; the status is about what sources say."""
+    line = pipeline(store=store)
+    await apply(line, document(1))
+    with pytest.raises(ConfigError):
+        await apply(line, document(2).replace("upstream: echo", "upstream: eco"))
+    assert port_of(line) == 1
+    assert line.status.refused == ()
+    assert len(await store.revisions.page()) == 1
+
+
+async def test_without_a_store_nothing_can_be_applied() -> None:
+    """It would be gone after a restart."""
+    with pytest.raises(NoStoreError, match="GATEWAY_STORE_URL"):
+        await apply(pipeline(), document(1))
+
+
+async def test_another_text_of_the_same_meaning_is_a_revision_and_no_change(store: Store) -> None:
+    """Its comment is kept; no node hears of it."""
+    cache = SnapshotCache()
+    line = pipeline(store=store, cache=cache)
+    await line.take(loaded(document(1)))
+    before = cache.get("edge")
+    await line.take(loaded(f"# a comment\n{document(1)}"))
+    assert cache.get("edge") is before
+    assert line.status.number == 2
+
+
+async def test_what_another_replica_records_goes_live_here(store: Store) -> None:
+    """From the store's feed of changes, and is not recorded again."""
+    one, two = pipeline(store=store), pipeline(store=store)
+    async with running(one), running(two):
+        await apply(one, document(1))
+        await until_port(two, 1)
+        await apply(two, document(2), parent=1)
+        await until_port(one, 2)
+    assert len(await store.revisions.page()) == 2
+
+
+async def test_what_became_of_a_revision_is_written_down(store: Store) -> None:
+    """Here nobody is connected who could refuse it."""
+    events = Events()
+    line = pipeline(store=store, events=events)
+    async with asyncio.timeout(10), aclosing(events.subscribe("")) as happenings:
+        await line.take(loaded(document(1)))
+        async with running(line):
+            while (await anext(happenings)).kind != "outcome":
+                pass
+    (head,) = await store.revisions.page()
+    assert head.outcome is Outcome.APPLIED
+    assert set(head.groups) == {"edge", "services"}
