@@ -58,7 +58,7 @@ class Events:
         return tuple(event for number, event in self._events if number > place)
 
     def subscribe(self, event_id: str | None = None) -> AsyncGenerator[Event, None]:
-        """What happens after ``event_id``, or after this call, for ever; what is not remembered any more is left out."""
+        """What happens after ``event_id``, or after this call, for ever, as far as it is remembered."""
         return self._from(self._place(event_id))
 
     async def _from(self, place: int) -> AsyncGenerator[Event, None]:
