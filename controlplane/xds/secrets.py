@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError
 
 from controlplane.xds import types
 from controlplane.xds.snapshot import Resource, Snapshot
+
+_log = structlog.get_logger(__name__)
 
 _PUBLIC = "validation_context"
 """The only kind of a ``Secret`` that holds none: certificates of authorities."""
@@ -28,9 +31,11 @@ class SecretGuard:
 
 
 def _without_secrets(snapshot: Snapshot) -> Snapshot:
-    for resource in snapshot.of_type(types.SECRET).values():
-        if _is_secret(resource):
-            snapshot = snapshot.without_resource(types.SECRET, resource.name)
+    withheld = [one.name for one in snapshot.of_type(types.SECRET).values() if _is_secret(one)]
+    if withheld:
+        _log.error("private keys are kept from connections in the clear; use TLS or a Unix socket", secrets=withheld)
+    for name in withheld:
+        snapshot = snapshot.without_resource(types.SECRET, name)
     return snapshot
 
 

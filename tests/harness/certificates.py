@@ -50,6 +50,29 @@ class Authority:
         context.load_cert_chain(path)
         return context
 
+    def member(self, name: str, *alternative_names: str) -> Path:
+        """A folder for ``GATEWAY_TLS_DIR``; ``name`` is the common name of its certificate.
+
+        Alternative names with ``://`` are URIs.
+        """
+        folder = self._folder / f"member-{name}"
+        folder.mkdir()
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+        builder = _builder(subject, self._name, key.public_key())
+        if alternative_names:
+            names = x509.SubjectAlternativeName([_general_name(one) for one in alternative_names])
+            builder = builder.add_extension(names, critical=False)
+        certificate = builder.sign(self._key, hashes.SHA256())
+        (folder / "tls.crt").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        (folder / "tls.key").write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        (folder / "ca.crt").write_bytes(self.file.read_bytes())
+        return folder
+
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
@@ -65,6 +88,8 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicK
 
 
 def _general_name(host: str) -> x509.GeneralName:
+    if "://" in host:
+        return x509.UniformResourceIdentifier(host)
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import grpc.aio
@@ -22,8 +23,10 @@ from prometheus_client import CollectorRegistry
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.messages import Node
-from controlplane.xds.server import SERVER_OPTIONS, DrainingServer, ServerLimits, XdsServer
+from controlplane.xds.server import SERVER_OPTIONS, DrainingServer, Place, ServerLimits, XdsServer
 from servicekit.address import Address
+from servicekit.settings import PeerSettings
+from servicekit.tls import add_port, open_channel
 from tests.harness.ports import free_port
 
 ADS = "envoy.service.discovery.v3.AggregatedDiscoveryService"
@@ -39,25 +42,31 @@ class XdsPlane:
     ledger: Ledger
     registry: CollectorRegistry
     server: DrainingServer
+    xds: XdsServer
 
 
 @asynccontextmanager
 async def running_xds(
-    *, limits: ServerLimits | None = None, cache: SnapshotCache | None = None, address: Address | None = None
+    *,
+    limits: ServerLimits | None = None,
+    cache: SnapshotCache | None = None,
+    address: Address | None = None,
+    place: Place | None = None,
+    tls_dir: Path | None = None,
 ) -> AsyncIterator[XdsPlane]:
-    """A server on ``address``, or on a free port."""
+    """A server on ``address``, or on a free port; with ``tls_dir`` it asks its clients for certificates."""
     cache, ledger, registry = cache or SnapshotCache(), Ledger(clock=time.time), CollectorRegistry()
     address = address or Address(host="127.0.0.1", port=free_port())
     xds = XdsServer(
-        cache=cache, ledger=ledger, place=_cluster_of, identifier="replica-1", registry=registry, limits=limits
+        cache=cache, ledger=ledger, place=place or _cluster_of, identifier="replica-1", registry=registry, limits=limits
     )
     server = grpc.aio.server(options=SERVER_OPTIONS)
     xds.add_to(server)
-    server.add_insecure_port(str(address))
+    add_port(server, address, PeerSettings(tls_dir=tls_dir))
     draining = DrainingServer(server, xds)
     await draining.start()
     try:
-        yield XdsPlane(address=address, cache=cache, ledger=ledger, registry=registry, server=draining)
+        yield XdsPlane(address=address, cache=cache, ledger=ledger, registry=registry, server=draining, xds=xds)
     finally:
         await draining.stop(0.5)
 
@@ -135,12 +144,18 @@ class RawStream:
 
 @asynccontextmanager
 async def raw_stream(
-    address: Address, *, delta: bool, service: str = ADS, method: str = "AggregatedResources", **node: str
+    address: Address,
+    *,
+    delta: bool,
+    service: str = ADS,
+    method: str = "AggregatedResources",
+    tls_dir: Path | None = None,
+    **node: str,
 ) -> AsyncIterator[RawStream]:
     """A stream on a connection of its own. The node is ``test`` of the group ``edge`` unless said otherwise."""
     path = f"/{service}/{'Delta' if delta else 'Stream'}{method}"
-    options = [("grpc.use_local_subchannel_pool", 1)]
-    async with grpc.aio.insecure_channel(str(address), options=options) as channel:
+    options: list[tuple[str, int | str]] = [("grpc.use_local_subchannel_pool", 1)]
+    async with open_channel(address, PeerSettings(tls_dir=tls_dir), options) as channel:
         call = channel.stream_stream(path)()
         try:
             yield RawStream(call=call, delta=delta, node={"id": "test", "cluster": "edge"} | node)
