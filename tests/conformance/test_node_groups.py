@@ -98,6 +98,7 @@ async def test_a_running_stream_moves_to_another_group() -> None:
         assert left == ["edge"]
         (client,) = it.plane.ledger.clients()
         assert client.group == "sidecar"
+        assert not it.plane.cache.watching("edge")
         it.plane.cache.set("edge", EMPTY)
         it.plane.cache.update("sidecar", encode_bytes("more", CDS, b""))
         assert [r.name for r in (await stream.accept()).resources] == ["more"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from envoy.config.core.v3.base_pb2 import Node as NodeMessage
 from envoy.service.discovery.v3.discovery_pb2 import (
     DeltaDiscoveryRequest,
     DeltaDiscoveryResponse,
@@ -21,6 +22,19 @@ from tests.unit.controlplane.xds.builders import eds_cluster, resource
 
 text = st.text(st.characters(exclude_categories=["Cs"]))
 control_plane = encode_control_plane("replica-1")
+values = st.recursive(
+    st.none() | st.booleans() | st.floats() | text | st.just("x" * 300),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(text, inner, max_size=2),
+    max_leaves=5,
+)
+
+
+@st.composite
+def nodes(draw: st.DrawFn) -> NodeMessage:
+    """A node as a client might say it."""
+    message = NodeMessage(id=draw(text), locality={"region": draw(text), "zone": draw(text)})
+    message.metadata.update(draw(st.dictionaries(text, values, max_size=5)))
+    return message
 
 
 @given(name=text, value=st.binary(max_size=300), removed=st.lists(text, max_size=3), nonce=text, version=text)
@@ -86,6 +100,45 @@ def test_a_delta_request_says_everything_that_the_server_reads() -> None:
     assert node is None
     assert (request.subscribe, request.unsubscribe) == (("a",), ("b",))
     assert (dict(request.initial_versions), request.nonce, request.error) == ({"c": "1"}, "n", None)
+
+
+def test_a_node_says_where_it_is_and_what_it_is() -> None:
+    """Of its metadata what is one value, as text; what lies deeper is no part of it."""
+    message = DiscoveryRequest(type_url="t", node={"locality": {"region": "r", "zone": "z", "sub_zone": "s"}})
+    message.node.metadata.update(
+        {"role": "edge", "build": 7, "load": 0.5, "spare": False, "labels": {"role": "x"}, "tags": ["a"], "none": None}
+    )
+    node, _ = parse_sotw(message.SerializeToString())
+    assert node is not None
+    assert (node.region, node.zone, node.sub_zone) == ("r", "z", "s")
+    assert node.metadata == {"role": "edge", "build": "7", "load": "0.5", "spare": "false"}
+
+
+def test_metadata_is_bounded() -> None:
+    """What is too long is left out and not cut: half a value is another one."""
+    message = DiscoveryRequest(type_url="t")
+    message.node.metadata.update({f"{number:04}": "x" * 253 for number in range(1000)})
+    message.node.metadata.update({"0": "x" * 254, "k" * 254: "1", "0001": "kept", "big": float("inf")})
+    node, _ = parse_sotw(message.SerializeToString())
+    assert node is not None
+    assert node.metadata["0001"] == "kept"
+    assert not {"0", "k" * 254} & set(node.metadata)
+    assert 15_000 < sum(len(key) + len(text) for key, text in node.metadata.items()) <= 16 * 1024
+
+
+def test_a_node_is_only_read_when_it_is_asked_for() -> None:
+    """Rule 25: after the first request nobody looks at it, and some clients send it with each."""
+    message = DiscoveryRequest(type_url="t", node={"id": "i"})
+    assert parse_sotw(message.SerializeToString(), with_node=False)[0] is None
+
+
+@given(nodes())
+def test_any_node_is_read(message: NodeMessage) -> None:
+    """Whatever a client says of itself, its texts are bounded and none is an error."""
+    node, _ = parse_delta(DeltaDiscoveryRequest(type_url="t", node=message).SerializeToString())
+    assert node is not None
+    assert all(len(text) <= 253 for pair in node.metadata.items() for text in pair)
+    assert sum(len(key) + len(text) for key, text in node.metadata.items()) <= 16 * 1024
 
 
 def test_an_error_without_words_is_an_error() -> None:
