@@ -7,7 +7,7 @@ it has nothing that could break, and it asks in the order that it needs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from controlplane.xds import types
 from controlplane.xds.clusters import ClusterReader
@@ -23,25 +23,33 @@ SEQUENCE = (
     types.VIRTUAL_HOST,
 )
 _USERS_OF_CLUSTERS = SEQUENCE[2:]
-_BRINGS_NEW_ROUTES = frozenset({types.LISTENER, types.SCOPED_ROUTE_CONFIGURATION})
 
 SETTLING_SECONDS = 1.0
 """How long is waited for what a client is about to ask for: endpoints of a new cluster, routes of a new listener, all
-that it has after a reconnect. Also the longest that a client waits for its first listeners while it leaves clusters
-unanswered."""
+that it has after a reconnect; and for requests that are on their way to a cluster that no route leads to any more. Also
+the longest that a client waits for its first listeners while it leaves clusters unanswered."""
 
 
 class Order:
-    """The gates of one stream. ``subscriptions`` is the stream's own mapping, which grows as the client asks."""
+    """The gates of one stream.
 
-    def __init__(self, subscriptions: Mapping[str, Subscription], reader: ClusterReader) -> None:
+    Args:
+        subscriptions: the stream's own mapping, which grows as the client asks.
+        reader: reads clusters.
+        aggregated: whether the client asks for everything on this stream.
+    """
+
+    def __init__(self, subscriptions: Mapping[str, Subscription], reader: ClusterReader, *, aggregated: bool) -> None:
         self._subscriptions = subscriptions
         self._reader = reader
+        self._aggregated = aggregated
         self._revision = 0
         self._refused_in: dict[str, int] = {}
         self._new_clusters: tuple[Resource, ...] = ()
         self._new_clusters_at = 0.0
-        self._listeners_at = float("-inf")
+        self._users_at = float("-inf")
+        self._changed_clusters: list[Resource] = []
+        """Sent before the client asked for endpoints on this stream."""
         self._claimed_at = float("-inf")
         self.wake_at: float | None = None
         """When to look again although nothing has happened; set while a gate waits for time to pass."""
@@ -51,9 +59,20 @@ class Order:
         self._revision += 1
 
     def asked(self, type_url: str, now: float) -> None:
-        """The client has asked for a type for the first time on this stream."""
+        """The client has asked for a type for the first time on this stream.
+
+        Envoy says nothing of clusters while one is warming, on a new stream neither (1.40). The endpoints that the
+        cluster waits for are among those that Envoy says it has: it had them for the cluster's former version.
+        """
         if type_url in SEQUENCE and not self._subscriptions[type_url].fresh:
             self._claimed_at = now
+        if type_url == types.CLUSTER_LOAD_ASSIGNMENT:
+            endpoints = self._subscriptions[type_url]
+            for name in (
+                self._endpoints_of(self._changed_clusters) if self._asked_for_clusters else endpoints.interest.names
+            ):
+                endpoints.resend(name)
+            self._changed_clusters.clear()
 
     def sent(self, type_url: str, outstanding: Outstanding) -> None:
         """A response is on its way.
@@ -61,19 +80,21 @@ class Order:
         A changed cluster waits for its endpoints anew, and a client that has them does not ask again. Envoy holds back
         the ACK of clusters until they are warm, so the endpoints have to follow at once and not after the ACK.
         """
+        if type_url != types.CLUSTER:
+            return
         endpoints = self._subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
-        if type_url == types.CLUSTER and endpoints is not None:
-            for resource in outstanding.changed:
-                name = self._reader.endpoints_of(resource)
-                if name is not None:
-                    endpoints.resend(name)
+        if endpoints is None:
+            self._changed_clusters += outstanding.changed
+            return
+        for name in self._endpoints_of(outstanding.changed):
+            endpoints.resend(name)
 
     def answered(self, type_url: str, answer: Answer, now: float) -> None:
         """The client has acknowledged or refused a response."""
         if not answer.accepted:
             self._refused_in[type_url] = self._revision
-        elif type_url in _BRINGS_NEW_ROUTES:
-            self._listeners_at = now
+        elif type_url in _USERS_OF_CLUSTERS:
+            self._users_at = now
         elif type_url == types.CLUSTER:
             self._clusters_answered(answer, now)
 
@@ -94,7 +115,7 @@ class Order:
         if any(self._is_ahead(one, now, patience=patience) for one in earlier):
             return False
         refused = not fresh and any(self._refused_now(one) for one in earlier)
-        return not refused and not self._is_warming(now)
+        return not refused and not self._is_warming(now) and not self._was_warming(fresh, now)
 
     def _is_ahead(self, earlier: Subscription, now: float, *, patience: float) -> bool:
         """Whether an earlier type comes first."""
@@ -107,7 +128,11 @@ class Order:
         return subscription.refused and self._refused_in.get(subscription.type_url) == self._revision
 
     def may_remove(self, type_url: str, now: float) -> bool:
-        """Whether resources of this type may be taken away now."""
+        """Whether resources of this type may be taken away now.
+
+        Requests that a proxy took before its new routes are still on their way to the clusters of its former ones:
+        they wait for an answer of ext_authz, or to be tried again.
+        """
         if type_url != types.CLUSTER:
             return True
         users = list(self._present(_USERS_OF_CLUSTERS))
@@ -116,7 +141,7 @@ class Order:
         endpoints = self._subscriptions.get(types.CLUSTER_LOAD_ASSIGNMENT)
         if endpoints is not None and (endpoints.outstanding is not None or endpoints.wants_to_send(removals=False)):
             return False
-        return self._has_passed(max(self._listeners_at, self._claimed_at) + SETTLING_SECONDS, now)
+        return self._has_passed(max(self._users_at, self._claimed_at) + SETTLING_SECONDS, now)
 
     @property
     def clusters_move(self) -> bool:
@@ -133,6 +158,18 @@ class Order:
             return True
         self._new_clusters = ()
         return False
+
+    def _was_warming(self, fresh: bool, now: float) -> bool:
+        """Whether a client that was here before may still be warming what it got on its last stream."""
+        return not (fresh or self._asked_for_clusters or self._has_passed(self._claimed_at + SETTLING_SECONDS, now))
+
+    @property
+    def _asked_for_clusters(self) -> bool:
+        return not self._aggregated or types.CLUSTER in self._subscriptions
+
+    def _endpoints_of(self, clusters: Iterable[Resource]) -> Iterator[str]:
+        names = (self._reader.endpoints_of(resource) for resource in clusters)
+        return (name for name in names if name is not None)
 
     def _waits(self, resource: Resource) -> bool:
         name = self._reader.endpoints_of(resource)

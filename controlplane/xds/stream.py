@@ -54,7 +54,7 @@ class StreamState:
         self._limits = limits
         self._snapshot: Snapshot | None = None
         self._nonces = self._count(nonce_prefix)
-        self._order = Order(self.subscriptions, shared.clusters)
+        self._order = Order(self.subscriptions, shared.clusters, aggregated=aggregated)
         self._endpoints = EMPTY_SET
         """Those of the snapshot, and what is kept of older ones for a while."""
 
@@ -104,6 +104,7 @@ class StreamState:
         self._order.wake_at = None
         for type_url in self._turns():
             subscription = self.subscriptions[type_url]
+            subscription.note_drift(now)
             self._order.wake_no_later_than(subscription.lose_patience(now))
             if not subscription.settle() and self._order.may_send(type_url, now):
                 removals = not self._aggregated or self._order.may_remove(type_url, now)

@@ -71,13 +71,14 @@ class ModelEnvoy:
         self.to_envoy.clear()
         self._nonces.clear()
         self._held_ack = None
-        for name in self.warming.keys() & self.endpoints.keys():  # Envoy keeps endpoints, and falls back on them
-            self.clusters[name] = self.warming.pop(name)
         self._may_give_up = bool(self.warming)
         known, self._begun = self._begun, set()
         for type_url in TYPES:
             if type_url == CLUSTER or type_url in known:
                 self._begin(type_url)
+        if self.warming:  # Envoy says nothing of clusters while one is warming, on a new stream neither (1.40)
+            self.to_server.popleft()
+            self._begun.discard(CLUSTER)
 
     def deliver_request(self) -> None:
         """The oldest request reaches the server."""
@@ -206,7 +207,9 @@ class ModelEnvoy:
         return held - {one.name for one in response.resources}
 
     def _release(self) -> None:
-        """Clusters are acknowledged when all are warm; listeners are first asked for then."""
+        """Clusters are spoken of when all are warm; listeners are first asked for then."""
+        if CLUSTER not in self._begun and not self.warming:
+            self._begin(CLUSTER)
         if self._held_ack is not None and not self.warming:
             response, self._held_ack = self._held_ack, None
             self._answer(response)

@@ -47,6 +47,9 @@ def test_old_clusters_go_last() -> None:
     proxy.now += SETTLING_SECONDS
     proxy.nothing()
     proxy.answer(routes)
+    proxy.nothing()
+    assert proxy.state.wake_at == proxy.now + SETTLING_SECONDS  # requests may be on their way by the former routes
+    proxy.now += SETTLING_SECONDS
     clusters = proxy.expect(CLUSTER)
     assert clusters.removed == ("old",)
     proxy.nothing()
@@ -103,6 +106,8 @@ def test_in_state_of_the_world_old_clusters_are_sent_along_until_nobody_uses_the
     assert both.version != after.version(CLUSTER)
     now += SETTLING_SECONDS
     accept(RDS, "r")
+    assert state.next_response(now=now) is None
+    now += SETTLING_SECONDS
     last = accept(CLUSTER)
     assert (names(last), last.version) == (["new"], after.version(CLUSTER))
     assert state.next_response(now=now) is None
@@ -131,6 +136,54 @@ def test_in_state_of_the_world_a_reconnecting_client_is_known_by_its_version(bet
     state.take(SotwRequest(type_url=CLUSTER, version=response.version), now=0)
     state.take(SotwRequest(type_url=RDS, version="x", names=("r",)), now=0)
     assert "old" in names(state.next_response(now=0))
+
+
+@pytest.mark.parametrize("delta", [True, False])
+def test_a_reconnecting_client_that_is_silent_about_clusters_is_warming_one(delta: bool) -> None:
+    """Rules 20 and 22: it gets the endpoints that it waits for at once, and new routes when it has said what it has."""
+    state = stream(aggregated=True)
+    state.aim(generation("2", "c", "new"))
+
+    def come_back_with(type_url: str, *wanted: str) -> None:
+        have = generation("1", "c") if type_url != EDS else generation("2", "c")
+        versions = {name: one.version for name, one in have.of_type(type_url).items()}
+        if delta:
+            state.take(DeltaRequest(type_url=type_url, subscribe=wanted, initial_versions=versions), now=0)
+        else:
+            state.take(SotwRequest(type_url=type_url, names=wanted, version=have.version(type_url)), now=0)
+
+    come_back_with(EDS, "c")
+    come_back_with(LISTENER)
+    come_back_with(RDS, "r")
+    response = state.next_response(now=0)
+    assert response is not None
+    assert (response.type_url, names(response)) == (EDS, ["c"])
+    state.take(
+        DeltaRequest(type_url=EDS, nonce=response.nonce)
+        if delta
+        else SotwRequest(type_url=EDS, names=("c",), nonce=response.nonce),
+        now=0,
+    )
+    assert state.next_response(now=0) is None
+    assert state.wake_at == SETTLING_SECONDS
+    come_back_with(CLUSTER)
+    response = state.next_response(now=0)
+    assert response is not None
+    assert response.type_url == CLUSTER
+
+
+def test_endpoints_that_are_asked_for_after_a_changed_cluster_was_sent_follow_it() -> None:
+    """Rule 22: a reconnecting client says that it has them, but it had them for the former cluster."""
+    state = stream(aggregated=True)
+    before, after = generation("1", "c"), generation("1", "c").with_resource(eds_cluster("c", timeout=9))
+    state.aim(after)
+    for type_url in (CLUSTER, EDS):
+        have = {name: one.version for name, one in before.of_type(type_url).items()}
+        wanted = ("c",) if type_url == EDS else ()
+        state.take(DeltaRequest(type_url=type_url, subscribe=wanted, initial_versions=have), now=0)
+        response = state.next_response(now=0)
+        assert response is not None
+        assert (response.type_url, names(response)) == (type_url, ["c"])
 
 
 def test_a_client_that_has_nothing_of_a_type_waits_for_a_moment_only() -> None:

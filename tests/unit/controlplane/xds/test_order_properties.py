@@ -85,6 +85,17 @@ class Proxy(RuleBasedStateMachine):
         """The stream breaks; everything on the way is lost."""
         self.envoy.connect(self.snapshot)
 
+    @rule(change=snapshots(), messages=st.integers(1, 4), next_change=snapshots())
+    def is_cut_off(self, change: Snapshot, messages: int, next_change: Snapshot) -> None:
+        """The stream breaks in the middle of a change, and the next change comes with the next stream."""
+        self.envoy.rest()
+        self.publish(change)
+        for _ in range(messages):
+            self.envoy.step()
+        self.reconnect()
+        self.publish(next_change)
+        self.go_on(20)
+
     @rule()
     def quiet(self) -> None:
         """After quiet, everything is the newest, and nothing is left that is not used any more."""

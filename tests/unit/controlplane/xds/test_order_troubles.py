@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controlplane.xds.messages import DeltaRequest, Response, SotwRequest
+from controlplane.xds.order import SETTLING_SECONDS
 from controlplane.xds.snapshot import Snapshot
 from controlplane.xds.subscription import PATIENCE_SECONDS
 from controlplane.xds.types import CLUSTER, CLUSTER_LOAD_ASSIGNMENT, LISTENER, ROUTE_CONFIGURATION, VIRTUAL_HOST
@@ -185,4 +186,6 @@ def test_old_clusters_stay_while_the_new_routes_are_refused() -> None:
     proxy.nothing()
     proxy.state.aim(after.with_resource(resource(RDS, "r", "good")))
     proxy.answer(proxy.expect(RDS))
+    proxy.nothing()
+    proxy.now += SETTLING_SECONDS
     assert proxy.expect(CLUSTER).removed == ("old",)
