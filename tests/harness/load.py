@@ -23,15 +23,29 @@ class LoadResult:
 
 
 class Load:
-    """Sends ``GET path`` over ``connections`` connections until :meth:`stop`."""
+    """Sends ``GET path`` over ``connections`` connections until :meth:`stop`.
+
+    Args:
+        pause: seconds between two requests of one connection.
+        reconnect_after: requests after which a connection is replaced by a new one; ``None`` keeps each for ever.
+    """
 
     def __init__(
-        self, *, port: int, path: str, connections: int = 16, headers: Mapping[str, str] | None = None
+        self,
+        *,
+        port: int,
+        path: str,
+        connections: int = 16,
+        headers: Mapping[str, str] | None = None,
+        pause: float = 0.0,
+        reconnect_after: int | None = None,
     ) -> None:
         lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
         self._request = f"GET {path} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n{lines}\r\n".encode()
         self._port = port
         self._connections = connections
+        self._pause = pause
+        self._reconnect_after = reconnect_after
         self._stopping = False
         self.result = LoadResult()
 
@@ -53,12 +67,19 @@ class Load:
                 await asyncio.sleep(0.01)  # a refused connection must not become a busy loop
                 continue
             try:
-                while not self._stopping and await self._exchange(reader, writer):
-                    pass
+                await self._converse(reader, writer)
             except (OSError, asyncio.IncompleteReadError) as error:
                 self.result.broken.append(f"{type(error).__name__}: {error}")
             finally:
                 writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Requests over one connection, as many as it may have."""
+        sent = 0
+        while not self._stopping and sent != self._reconnect_after and await self._exchange(reader, writer):
+            sent += 1
+            if self._pause:
+                await asyncio.sleep(self._pause)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; whether the connection may be used again."""

@@ -1,4 +1,4 @@
-"""A byte proxy between two Unix sockets that delays, as a slow network would."""
+"""A byte proxy between two Unix sockets that delays and cuts, as a bad network would."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+
+from servicekit.address import Address
 
 
 class DelayingProxy:
@@ -17,6 +19,7 @@ class DelayingProxy:
         self._listen = listen
         self._target = target
         self._pumps: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[DelayingProxy]:
@@ -30,10 +33,25 @@ class DelayingProxy:
                 pump.cancel()
             await asyncio.gather(*self._pumps, return_exceptions=True)
 
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        return Address(path=str(self._listen))
+
+    def cut(self) -> None:
+        """End every connection at once, without a word."""
+        for writer in self._writers:
+            writer.transport.abort()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.accepted += 1
-        there_reader, there_writer = await asyncio.open_unix_connection(self._target)
+        try:
+            there_reader, there_writer = await asyncio.open_unix_connection(self._target)
+        except OSError:  # nobody is there
+            writer.close()
+            return
         for source, sink, delayed in ((reader, there_writer, True), (there_reader, writer, False)):
+            self._writers.add(sink)
             pump = asyncio.create_task(self._pump(source, sink, delayed=delayed))
             self._pumps.add(pump)
             pump.add_done_callback(self._pumps.discard)
@@ -48,4 +66,5 @@ class DelayingProxy:
         except ConnectionError:
             pass  # the other side is gone: so is this one
         finally:
+            self._writers.discard(sink)
             sink.close()
