@@ -54,7 +54,7 @@ def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
         SettingsError: an address leaves the machine and there is no TLS.
     """
     return bootstrap_v3.Bootstrap(
-        node=core_v3.Node(id=settings.node_id, cluster=settings.node_group),
+        node=_node(settings),
         admin=bootstrap_v3.Admin(
             address=to_envoy(settings.envoy_admin, socket_mode=_ADMIN_SOCKET_MODE), ignore_global_conn_limit=True
         ),
@@ -81,6 +81,16 @@ def render_bootstrap(settings: EnvoySettings) -> str:
     """
     document = build_bootstrap(settings).to_dict(casing=Casing.SNAKE)
     return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _node(settings: EnvoySettings) -> core_v3.Node:
+    node = core_v3.Node(id=settings.node_id, cluster=settings.node_group)
+    if settings.node_region or settings.node_zone:
+        node.locality = core_v3.Locality(region=settings.node_region, zone=settings.node_zone)
+    if settings.node_metadata:
+        texts = {key: Value(string_value=text) for key, text in settings.node_metadata.items()}
+        node.metadata = Struct(fields=texts)
+    return node
 
 
 def _dynamic_resources() -> bootstrap_v3.BootstrapDynamicResources:

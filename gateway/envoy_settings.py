@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -11,8 +12,21 @@ from servicekit.address import Address, AddressSetting
 from servicekit.settings import XdsClientSettings
 
 
+NodeText = Annotated[str, Field(max_length=253)]
+
+
 class EnvoySettings(XdsClientSettings):
     """Settings that become Envoy's bootstrap."""
+
+    node_region: NodeText = ""
+    """The region that this Envoy is in (xDS ``Node.locality``), for node groups."""
+
+    node_zone: NodeText = ""
+    """The zone of the region that this Envoy is in, for node groups."""
+
+    node_metadata: dict[NodeText, NodeText] = Field(default={}, max_length=100)
+    """What else node groups choose this Envoy by (xDS ``Node.metadata``), as a JSON mapping of texts such as
+    ``{"role": "edge"}``."""
 
     ext_authz_address: AddressSetting = Address(host="127.0.0.1", port=18001)
     """The ext_authz service."""

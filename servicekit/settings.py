@@ -66,7 +66,8 @@ class XdsClientSettings(PeerSettings):
     """The name under which the control plane lists this process (xDS ``Node.id``)."""
 
     node_group: str = Field(default="edge", min_length=1, max_length=253)
-    """The node group whose snapshot this process takes (xDS ``Node.cluster``)."""
+    """The cluster that this process says it is of (xDS ``Node.cluster``): one of the things that the document's node
+    groups choose nodes by."""
 
     state_dir: Path | None = None
     """Folder for the last good policy, which a restart without the control plane begins with.

@@ -43,6 +43,23 @@ def test_the_real_envoy_takes_it(changes: dict[str, object]) -> None:
         validate(render_bootstrap(envoy_settings(folder, **parsed)))
 
 
+def test_a_node_says_what_groups_choose_it_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metadata is a mapping in JSON; what is not set is not said."""
+    plain = yaml.safe_load(render_bootstrap(EnvoySettings(node_id="a")))
+    assert plain["node"] == {"id": "a", "cluster": "edge"}
+    monkeypatch.setenv("GATEWAY_NODE_REGION", "eu")
+    monkeypatch.setenv("GATEWAY_NODE_ZONE", "eu-1")
+    monkeypatch.setenv("GATEWAY_NODE_METADATA", '{"role": "sidecar"}')
+    rendered = render_bootstrap(EnvoySettings(node_id="a", node_group="mesh"))
+    assert yaml.safe_load(rendered)["node"] == {
+        "id": "a",
+        "cluster": "mesh",
+        "locality": {"region": "eu", "zone": "eu-1"},
+        "metadata": {"role": "sidecar"},
+    }
+    validate(rendered)
+
+
 def test_plain_grpc_never_leaves_the_machine_unasked(tmp_path: Path) -> None:
     """Neither to the control plane nor to a service."""
     for field in ("xds_address", "ext_authz_address", "ratelimit_address"):
