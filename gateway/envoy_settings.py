@@ -11,7 +11,6 @@ from pydantic import Field, field_validator
 from servicekit.address import Address, AddressSetting
 from servicekit.settings import XdsClientSettings
 
-
 NodeText = Annotated[str, Field(max_length=253)]
 
 
