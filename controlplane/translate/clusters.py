@@ -56,13 +56,19 @@ def cluster(upstream: model.Upstream) -> Cluster:
 
 
 def uses_eds(upstream: model.Upstream) -> bool:
-    """Whether the endpoints are a resource of their own, so that they change without a new cluster."""
-    return upstream.discovery == "static"
+    """Whether the endpoints are a resource of their own, so that they change without a new cluster.
+
+    Not those that are checked: an endpoint takes no request before its first check, and where all are replaced there
+    would be none. A new cluster has checked its endpoints before it takes the place of the old one.
+    """
+    return upstream.discovery == "static" and upstream.health_check is None
 
 
 def _discovery(upstream: model.Upstream) -> dict[str, object]:
     if uses_eds(upstream):
         return {"type": Cluster.EDS, "eds_cluster_config": Cluster.EdsClusterConfig(eds_config=ads())}
+    if upstream.discovery == "static":
+        return {"type": Cluster.STATIC, "load_assignment": load_assignment(upstream)}
     return {
         "type": Cluster.STRICT_DNS,
         "load_assignment": load_assignment(upstream),

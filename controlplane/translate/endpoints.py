@@ -12,7 +12,7 @@ from controlplane.translate.wellknown import uint32
 
 
 def load_assignment(upstream: model.Upstream) -> ClusterLoadAssignment:
-    """Sent over EDS for a ``static`` upstream, part of the cluster for a ``dns`` one."""
+    """Sent over EDS for a ``static`` upstream without health checks, part of the cluster for any other."""
     return ClusterLoadAssignment(
         cluster_name=names.cluster(upstream.name),
         endpoints=[LocalityLbEndpoints(lb_endpoints=[_lb_endpoint(e, upstream) for e in upstream.endpoints])],
