@@ -13,7 +13,9 @@ import grpc.aio
 import httpx
 from prometheus_client import CollectorRegistry
 
-from controlplane.admin.api import build_admin_app
+from controlplane.admin.api import AdminParts, Limits, build_admin_app
+from controlplane.admin.security.headers import local_hosts
+from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.pipeline import Pipeline
@@ -30,6 +32,7 @@ from controlplane.xds.load_reports import LoadReportServer
 from controlplane.xds.server import SERVER_OPTIONS, DrainingServer, XdsServer
 from servicekit.health import Health
 from servicekit.http import HttpServer
+from servicekit.https import HttpsFiles
 from servicekit.logs import configure_logging
 from servicekit.metrics import collect
 from servicekit.serving import Process, run
@@ -74,14 +77,23 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     client = httpx.AsyncClient(trust_env=False)
     health = Health(checks={"document": pipeline.complaint})
     app = build_admin_app(
-        pipeline=pipeline,
-        store=store.revisions if store is not None else None,
-        ledger=ledger,
-        health=health,
-        registry=registry,
-        merge=lambda own: collect(settings.metrics_targets, own=own, client=client),
-        token=settings.admin_token.get_secret_value() if settings.admin_token else "",
+        AdminParts(
+            pipeline=pipeline,
+            rollout=rollout,
+            store=store,
+            ledger=ledger,
+            events=events,
+            health=health,
+            registry=registry,
+            merge=lambda own: collect(settings.metrics_targets, own=own, client=client),
+        ),
+        authenticator=ways_in(settings, tokens=store.tokens if store is not None else None, client=client),
+        limits=Limits.of(settings),
+        hosts=local_hosts(settings.admin_bind),
+        if_match_required=settings.admin_require_if_match,
     )
+    warn_of_plaintext(settings)
+    https = HttpsFiles(settings.admin_tls_dir) if settings.admin_tls_dir is not None else None
 
     async def stopped() -> None:
         if preflight is not None:
@@ -92,9 +104,13 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
 
     return Process(
         health=health,
-        http=HttpServer(app, settings.admin_bind),
+        http=HttpServer(app, settings.admin_bind, tls=https.context if https is not None else None),
         grpc_server=DrainingServer(server, xds, load_reports),
-        tasks={"pipeline": pipeline.run, "rollout": rollout.run},
+        tasks={
+            "pipeline": pipeline.run,
+            "rollout": rollout.run,
+            **({"certificates": https.keep_fresh} if https is not None else {}),
+        },
         on_stopped=stopped,
         drain_seconds=settings.drain_seconds,
     )

@@ -8,9 +8,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from controlplane.admin.settings import AdminSettings
 from controlplane.config.urls import check_endpoint_url
 from servicekit.address import Address, AddressSetting
-from servicekit.settings import PeerSettings
 
 
 def _check_ip(text: str) -> str:
@@ -18,7 +18,7 @@ def _check_ip(text: str) -> str:
     return text
 
 
-class ControlPlaneSettings(PeerSettings):
+class ControlPlaneSettings(AdminSettings):
     """The process settings of the control plane."""
 
     document: Path | None = None
@@ -35,12 +35,6 @@ class ControlPlaneSettings(PeerSettings):
 
     xds_bind: AddressSetting = Address(host="127.0.0.1", port=18000)
     """Where proxies and services fetch their configuration (xDS, gRPC)."""
-
-    admin_bind: AddressSetting = Address(host="127.0.0.1", port=8001)
-    """Where the admin API, health and the merged metrics are served (HTTP)."""
-
-    admin_token: SecretStr | None = None
-    """The bearer token of the admin API. Without it the API refuses everyone; health and metrics stay open."""
 
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""

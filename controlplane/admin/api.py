@@ -1,21 +1,43 @@
-"""The admin HTTP application: health, merged metrics, and ``/api/v1`` behind the token."""
+"""The admin HTTP application: health and merged metrics for everybody, ``/api/v1`` for those who may."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Self
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from starlette.types import ASGIApp
 
 from controlplane.admin import errors
-from controlplane.admin.config import config_router
-from controlplane.admin.nodes import nodes_router
-from controlplane.admin.revisions import revisions_router
-from controlplane.admin.security.token_check import TokenCheck
+from controlplane.admin.audit_trail import AuditTrail
+from controlplane.admin.changes import Changes
+from controlplane.admin.editing import SECTIONS
+from controlplane.admin.openapi import openapi_of
+from controlplane.admin.routers.audit import audit_router
+from controlplane.admin.routers.document import document_router
+from controlplane.admin.routers.events import Listeners, events_router
+from controlplane.admin.routers.nodes import nodes_router
+from controlplane.admin.routers.resources import resources_router
+from controlplane.admin.routers.revisions import revisions_router
+from controlplane.admin.routers.rollout import rollout_router
+from controlplane.admin.routers.status import status_router
+from controlplane.admin.routers.tokens import tokens_router
+from controlplane.admin.routers.transfer import transfer_router
+from controlplane.admin.routing import BASE
+from controlplane.admin.security.access import Access, Needs, check_every_operation
+from controlplane.admin.security.guard import Guard
+from controlplane.admin.security.identity import Authenticator, Role
+from controlplane.admin.security.limits import Rate
+from controlplane.admin.settings import AdminSettings
+from controlplane.events import Events
 from controlplane.pipeline import Pipeline
-from controlplane.store import RevisionStore
+from controlplane.rollout import Rollout
+from controlplane.store import Store
 from controlplane.xds.ledger import Ledger
 from servicekit.health import Health
 from servicekit.http import health_routes
@@ -24,43 +46,125 @@ Merge = Callable[[str], Awaitable[str]]
 """This process's metrics, merged with those of the others."""
 
 
-def build_admin_app(
-    *,
-    pipeline: Pipeline,
-    store: RevisionStore | None,
-    ledger: Ledger,
-    health: Health,
-    registry: CollectorRegistry,
-    merge: Merge,
-    token: str,
-) -> FastAPI:
-    """Put the application together. Health and metrics are open; everything else needs ``token``.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How often requests may come."""
 
-    An empty ``token`` lets nobody in; without a ``store`` there is no history to show.
+    caller: Rate
+    """Of one who is known."""
+    address: Rate
+    """Of one address."""
+    failure: Rate
+    """Of one address, with credentials that prove nothing."""
+
+    @classmethod
+    def of(cls, settings: AdminSettings) -> Self:
+        """What the settings allow."""
+        each, failures = settings.admin_requests_per_second, settings.admin_failed_logins_per_minute
+        return cls(
+            caller=Rate(burst=4 * each, per_second=each),
+            address=Rate(burst=8 * each, per_second=2 * each),
+            failure=Rate(burst=max(1.0, failures), per_second=failures / 60),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminParts:
+    """What the admin API shows and changes."""
+
+    pipeline: Pipeline
+    rollout: Rollout
+    store: Store | None
+    """Without one there is no history, and nothing can be changed."""
+    ledger: Ledger
+    events: Events
+    health: Health
+    registry: CollectorRegistry
+    merge: Merge
+
+
+def build_admin_app(
+    parts: AdminParts,
+    *,
+    authenticator: Authenticator,
+    limits: Limits,
+    hosts: frozenset[str] | None = None,
+    if_match_required: bool = False,
+    clock: Callable[[], float] = time.monotonic,
+) -> ASGIApp:
+    """Put the application together.
+
+    Args:
+        parts: what it is about.
+        authenticator: who says who is asking.
+        limits: how often requests may come.
+        hosts: names by which the server may be called; ``None`` for any.
+        if_match_required: whether changes have to name the state that they are meant for.
+        clock: seconds that only grow.
+
+    Raises:
+        UnguardedOperationError: an operation names no role.
+    """
+    app = build_api(parts, authenticator=authenticator, if_match_required=if_match_required)
+    return Guard(
+        app,
+        authenticator=authenticator,
+        caller=limits.caller,
+        address=limits.address,
+        failure=limits.failure,
+        hosts=hosts,
+        clock=clock,
+    )
+
+
+def build_api(parts: AdminParts, *, authenticator: Authenticator, if_match_required: bool = False) -> FastAPI:
+    """The application behind the guard.
+
+    Raises:
+        UnguardedOperationError: an operation names no role.
     """
     app = FastAPI(
         title="API Gateway admin API",
         version="1",
+        description="What is live, what would be, who has what; and the changes of all that.",
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        routes=health_routes(health),
+        redirect_slashes=False,
+        routes=health_routes(parts.health),
     )
     errors.install(app)
+    may_read = Needs(Role.VIEWER)
+    app.openapi = openapi_of(app)  # type: ignore[method-assign]  # FastAPI's documented way to extend it
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> Response:
-        return Response(await merge(generate_latest(registry).decode()), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+        own = generate_latest(parts.registry).decode()
+        return Response(await parts.merge(own), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
-    guarded = [Depends(TokenCheck(token))]
-    routers = [config_router(pipeline), nodes_router(ledger)]
-    if store is not None:
-        routers.append(revisions_router(store, pipeline.compile))
-    for router in routers:
-        app.include_router(router, prefix="/api/v1", dependencies=guarded)
-
-    @app.get("/api/v1/openapi.json", dependencies=guarded, include_in_schema=False)
-    async def schema() -> dict[str, object]:
+    @app.get(f"{BASE}/openapi.json", include_in_schema=False)
+    async def schema(_access: Access = Depends(may_read)) -> dict[str, object]:
         return app.openapi()
 
+    for router in _routers(parts, authenticator, if_match_required=if_match_required):
+        app.router.routes.extend(router.routes)  # flat, so that every operation can be looked at
+    check_every_operation(app)
     return app
+
+
+def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_required: bool) -> list[APIRouter]:
+    store = parts.store
+    trail = AuditTrail(store.audit if store is not None else None)
+    changes = Changes(pipeline=parts.pipeline, trail=trail, if_match_required=if_match_required)
+    return [
+        status_router(parts.pipeline),
+        document_router(changes, trail),
+        *(resources_router(section, changes, trail) for section in SECTIONS.values()),
+        revisions_router(store.revisions if store is not None else None, parts.pipeline, changes, trail),
+        rollout_router(parts.rollout, trail),
+        nodes_router(parts.ledger),
+        events_router(parts.events, parts.health, authenticator, Listeners()),
+        tokens_router(store.tokens if store is not None else None, trail),
+        audit_router(store.audit if store is not None else None),
+        transfer_router(store, trail),
+    ]

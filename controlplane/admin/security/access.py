@@ -12,10 +12,9 @@ from fastapi.routing import APIRoute
 
 from controlplane.admin.audit_trail import AuditTrail, Deed
 from controlplane.admin.errors import ApiError
+from controlplane.admin.routing import BASE
 from controlplane.admin.security.guard import peer_address, unauthorized
 from controlplane.admin.security.identity import Identity, Role
-
-BASE = "/api/v1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,23 +8,14 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import typer
 import uvicorn
-from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
-from controlplane.admin import errors
-from controlplane.admin.revisions import revisions_router
-from controlplane.config import GatewayConfig
-from controlplane.model import Gateway
-from controlplane.resolve import resolve
-from controlplane.store import open_store
-from controlplane.translate import translate
-from controlplane.xds.snapshot import Snapshot
 from gateway.cli.revisions import register
+from tests.harness.admin import TOKEN, running_admin
 from tests.harness.ports import free_port
 
 DOCUMENT = """\
@@ -41,40 +32,26 @@ routes:
 """
 
 
-class Compiled(NamedTuple):
-    """What the pipeline makes of a document."""
-
-    gateway: Gateway
-    snapshot: Snapshot
-
-
-def compile_document(document: GatewayConfig) -> Compiled:
-    """As the pipeline does, without Envoy."""
-    gateway = resolve(document, listen_address="127.0.0.1")
-    return Compiled(gateway, translate(gateway))
-
-
 @pytest.fixture
 async def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
     """Three revisions behind the API: two good documents, and one that is refused today."""
-    store = await open_store(f"sqlite:///{tmp_path}/history.db")
-    for text in (DOCUMENT.replace("TIMEOUT", "1s"), DOCUMENT.replace("TIMEOUT", "2s"), "routes: 5\n"):
-        raw = text.encode()
-        digest = hashlib.sha256(raw).hexdigest()
-        await store.revisions.record(raw, origin="gateway.yaml", author="ann", message="why \x1b[31m", digest=digest)
-    app = FastAPI()
-    errors.install(app)
-    app.include_router(revisions_router(store.revisions, compile_document), prefix="/api/v1")
-    # It listens from here on, so nobody has to wait for the server to be up.
-    listening = socket.create_server(("127.0.0.1", 0))
-    port = listening.getsockname()[1]
-    serving = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
-    task = asyncio.create_task(serving.serve(sockets=[listening]))
-    monkeypatch.setenv("GATEWAY_ADMIN_URL", f"http://127.0.0.1:{port}")
-    yield
-    serving.should_exit = True
-    await task
-    await store.close()
+    async with running_admin(tmp_path, document=None) as admin:
+        assert admin.store is not None
+        for text in (DOCUMENT.replace("TIMEOUT", "1s"), DOCUMENT.replace("TIMEOUT", "2s"), "routes: 5\n"):
+            raw = text.encode()
+            digest = hashlib.sha256(raw).hexdigest()
+            await admin.store.revisions.record(
+                raw, origin="gateway.yaml", author="ann", message="why \x1b[31m", digest=digest
+            )
+        # It listens from here on, so nobody has to wait for the server to be up.
+        listening = socket.create_server(("127.0.0.1", 0))
+        serving = uvicorn.Server(uvicorn.Config(admin.app, log_level="error", lifespan="off"))
+        task = asyncio.create_task(serving.serve(sockets=[listening]))
+        monkeypatch.setenv("GATEWAY_ADMIN_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        monkeypatch.setenv("GATEWAY_ADMIN_TOKEN", TOKEN)
+        yield
+        serving.should_exit = True
+        await task
 
 
 async def run(*arguments: str) -> Result:
