@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from controlplane.store.storable import storable_json
+
+IMPORT_ACTION = "import"
+"""The action of an entry about an attempt to import: a log that has only these counts as empty."""
 GENESIS = "0" * 64
 """What stands in the first entry for the digest of the one before."""
 
@@ -94,16 +97,4 @@ def entry_digest(
         "detail": detail,
         "previous": previous,
     }
-    return hashlib.sha256(canonical_json(fields).encode("ascii")).hexdigest()
-
-
-def canonical_json(value: Any) -> str:
-    """One text for one value.
-
-    Raises:
-        ValueError: it is no JSON.
-    """
-    try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    except (TypeError, RecursionError) as error:
-        raise ValueError(f"this is no JSON: {error}") from error
+    return hashlib.sha256(storable_json(fields).encode("ascii")).hexdigest()

@@ -12,8 +12,8 @@ from contextlib import suppress
 from typing import Any
 
 import structlog
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from controlplane.store.errors import StoreError, as_store_error
 from controlplane.store.sql import Database
@@ -95,6 +95,12 @@ class Changes:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return None if row is None else (row.number, row.outcome, repr(row.groups))
+
+
+async def tell(connection: AsyncConnection) -> None:
+    """Ring on other replicas, when the transaction is committed and not before."""
+    if connection.dialect.name == "postgresql":
+        await connection.execute(select(func.pg_notify(CHANNEL, "")))
 
 
 async def _listen(engine: AsyncEngine, ring: Callable[[], None]) -> None:

@@ -64,7 +64,7 @@ def _assemble(engine: AsyncEngine, listening: AsyncEngine | None) -> Store:
         audit=SqlAuditLog(database),
         tokens=SqlTokenStore(database),
         nodes=SqlNodeStore(database),
-        transfer=SqlTransfer(database),
+        transfer=SqlTransfer(database, ring=changes.ring),
         dispose=database.close,
     )
 
@@ -127,8 +127,13 @@ def _migrate(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Where Alembic finds the steps, and the database."""
     config = Config()
     # Alembic takes a percent sign for an interpolation.
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    return config

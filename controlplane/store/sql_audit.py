@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import Row, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store.audit import GENESIS, AuditEntry, Verdict, canonical_json, entry_digest
+from controlplane.store.audit import GENESIS, AuditEntry, Verdict, entry_digest
 from controlplane.store.sql import LARGEST_PAGE, Database, Turn
-from controlplane.store.tables import audit, storable
+from controlplane.store.storable import storable, storable_json
+from controlplane.store.tables import audit
 
 
 class SqlAuditLog:
@@ -26,7 +27,7 @@ class SqlAuditLog:
         self, *, actor: str, address: str, action: str, target: str, detail: Mapping[str, Any]
     ) -> AuditEntry:
         """Add an entry after the last."""
-        said = json.loads(canonical_json(detail))  # as it will be read: keys are strings, tuples are lists
+        said = json.loads(storable_json(detail))  # as it will be read: keys are strings, tuples are lists
         if not isinstance(said, dict):
             raise ValueError("the detail of an entry is a JSON object")  # noqa: TRY004 - one error for what is no JSON
         async with self._database.writing("the audit log was not written", Turn.AUDIT) as connection:

@@ -12,7 +12,8 @@ from sqlalchemy import ColumnCollection, ColumnElement, delete, func, or_, selec
 from controlplane.store.nodes import NodeRecord
 from controlplane.store.sql import Database, Turn
 from controlplane.store.sql_upsert import upsert
-from controlplane.store.tables import nodes, storable
+from controlplane.store.storable import storable
+from controlplane.store.tables import nodes
 
 LARGEST_BOOK = 20_000
 """Nodes that are remembered."""

@@ -7,15 +7,16 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, insert, select, text, update
+from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store.changes import CHANNEL, Changes
+from controlplane.store.changes import Changes, tell
 from controlplane.store.errors import ConflictError
 from controlplane.store.revision import Outcome, Revision, RevisionHead
 from controlplane.store.sql import LARGEST_PAGE, Database, Turn
 from controlplane.store.sql_upsert import upsert
-from controlplane.store.tables import origins, revisions, storable
+from controlplane.store.storable import storable
+from controlplane.store.tables import origins, revisions
 
 _HEAD = tuple(column for column in revisions.columns if column.name != "text")
 
@@ -51,7 +52,7 @@ class SqlRevisionStore:
                 text=text,
             )
             await connection.execute(insert(revisions).values(revision_row(revision)))
-            await self._tell(connection, revision.number)
+            await tell(connection)
         self._changes.ring()
         return revision
 
@@ -95,7 +96,7 @@ class SqlRevisionStore:
         async with self._database.writing(f"the outcome of revision {number} was not recorded") as connection:
             found = (await connection.execute(change)).rowcount > 0
             if found:
-                await self._tell(connection, number)
+                await tell(connection)
         if found:
             self._changes.ring()
         return found
@@ -121,14 +122,8 @@ class SqlRevisionStore:
 
     async def saw(self, origin: str, digest: str) -> None:
         """Remember the digest of the text that a source has now."""
-        async with self._database.writing("what a source has was not recorded") as connection:
+        async with self._database.writing("what a source has was not recorded", Turn.REVISIONS) as connection:
             await connection.execute(upsert(connection, origins, [{"origin": origin, "digest": digest}]))
-
-    async def _tell(self, connection: AsyncConnection, number: int) -> None:
-        """To other replicas, when the transaction is committed and not before."""
-        if not self._database.is_sqlite:
-            told = {"channel": CHANNEL, "number": str(number)}
-            await connection.execute(text("SELECT pg_notify(:channel, :number)"), told)
 
 
 def revision_row(revision: Revision) -> dict[str, Any]:
@@ -139,11 +134,16 @@ def revision_row(revision: Revision) -> dict[str, Any]:
 
 async def _one(connection: AsyncConnection, query: Select[Any]) -> Revision | None:
     row = (await connection.execute(query)).one_or_none()
-    return None if row is None else Revision(**_columns(row))
+    return None if row is None else read_revision(row)
 
 
 def _newest() -> Select[Any]:
     return select(revisions).order_by(revisions.c.number.desc()).limit(1)
+
+
+def read_revision(row: Row[Any]) -> Revision:
+    """From its columns."""
+    return Revision(**_columns(row))
 
 
 def _columns(row: Row[Any]) -> dict[str, Any]:

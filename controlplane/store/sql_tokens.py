@@ -8,7 +8,7 @@ from typing import Any
 from cachetools import TTLCache
 from sqlalchemy import Row, insert, or_, select, update
 
-from controlplane.store.sql import LARGEST_PAGE, Database
+from controlplane.store.sql import LARGEST_PAGE, Database, Turn
 from controlplane.store.tables import tokens
 from controlplane.store.tokens import ROLES, Token, make_token, secret_digest
 
@@ -44,7 +44,7 @@ class SqlTokenStore:
             revoked_at=None,
             last_used_at=None,
         )
-        async with self._database.writing("the token was not made") as connection:
+        async with self._database.writing("the token was not made", Turn.TOKENS) as connection:
             await connection.execute(insert(tokens).values(token_row(token)))
         return token, text.write()
 
@@ -92,5 +92,5 @@ def token_row(token: Token) -> dict[str, Any]:
 
 def read_row(row: Row[Any]) -> Token:
     """From its columns."""
-    columns = dict(row._mapping)
-    return Token(**columns | {"scopes": tuple(columns["scopes"])})
+    columns = {column.name: row._mapping[column] for column in _COLUMNS}
+    return Token(**columns | {"scopes": tuple(row.scopes)})

@@ -25,10 +25,19 @@ def upsert(
         rows: all columns of each, no two with one key.
         where: from the columns of the new row, whether it may replace the old; ``None`` for always.
     """
-    insert: Any = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-    statement = insert(table).values(list(rows))
+    statement = _insert(connection, table).values(list(rows))
     key = [column.name for column in table.primary_key]
     changes = {name: statement.excluded[name] for name in (column.name for column in table.columns) if name not in key}
     condition = where(statement.excluded) if where is not None else None
     result: Executable = statement.on_conflict_do_update(index_elements=key, set_=changes, where=condition)
     return result
+
+
+def insert_missing(connection: AsyncConnection, table: Table) -> Executable:
+    """A statement that writes rows whose keys are not there yet, and leaves out the others."""
+    result: Executable = _insert(connection, table).on_conflict_do_nothing()
+    return result
+
+
+def _insert(connection: AsyncConnection, table: Table) -> Any:
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -20,6 +20,8 @@ from sqlalchemy import (
     TypeDecorator,
 )
 
+from controlplane.store.storable import storable, storable_json
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment in UTC, also in SQLite, which knows no time zones."""
@@ -46,7 +48,7 @@ class Json(TypeDecorator[Any]):
 
     def process_bind_param(self, value: Any, _dialect: Dialect) -> str:
         """Before it is written."""
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return storable_json(value)
 
     def process_result_value(self, value: str | None, _dialect: Dialect) -> Any:
         """After it was read."""
@@ -62,11 +64,6 @@ class Words(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, _dialect: Dialect) -> str | None:
         """Before it is written."""
         return None if value is None else storable(value)
-
-
-def storable(text: str) -> str:
-    """The text with U+FFFD for each character that no database takes."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
 
 
 _Serial = BigInteger().with_variant(Integer, "sqlite")

@@ -59,6 +59,16 @@ class Postgres:
         self._run("createdb", "-h", str(self.folder), "-U", "postgres", name)
         return self.url(name)
 
+    def execute(self, database: str, statement: str) -> str:
+        """Run one statement as the superuser; what came out."""
+        return self._run("psql", "-h", str(self.folder), "-U", "postgres", "-d", database, "-Atqc", statement)
+
+    def terminate_listeners(self, database: str) -> int:
+        """End the connections that wait for notifications, as an administrator or a failover would; how many."""
+        found = f"datname = '{database}' AND query LIKE 'LISTEN%'"
+        ended = self.execute("postgres", f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE {found}")
+        return int(ended)
+
     def kill(self) -> None:
         """End it as ``kill -9`` does."""
         self._end(signal.SIGKILL)
@@ -82,8 +92,8 @@ class Postgres:
             self._process.wait(20)
             self._process = None
 
-    def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
+    def _run(self, program: str, *arguments: str) -> str:
+        done = subprocess.run(
             [binaries() / program, *arguments],
             check=True,
             capture_output=True,
@@ -91,7 +101,9 @@ class Postgres:
             user=self._user,
             group=self._user,
             extra_groups=self._groups,
+            text=True,
         )
+        return done.stdout
 
 
 @contextmanager

@@ -1,0 +1,141 @@
+"""What every token store does, and how a token is written."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.store import Store
+from controlplane.store.tokens import TokenStore, TokenText, make_token, read_token, secret_digest
+
+pytestmark = pytest.mark.xdist_group("postgres")
+NOW = datetime(2030, 1, 1, tzinfo=UTC)
+LETTERS = string.digits + string.ascii_letters
+
+
+@pytest.fixture
+def tokens(everything: Store) -> TokenStore:
+    """An empty store of tokens."""
+    return everything.tokens
+
+
+async def test_a_token_comes_back_without_its_secret(tokens: TokenStore) -> None:
+    """Name, role, scopes and expiry are kept; of the secret there is only the hash, and it matches."""
+    made, text = await tokens.create(name="ci ü", role="operator", scopes=("/routes/team-a-",), expires_at=NOW)
+    read = read_token(text)
+    assert read is not None
+    found = await tokens.find(read.id)
+    assert found == made
+    assert (found.name, found.role, found.scopes, found.expires_at) == ("ci ü", "operator", ("/routes/team-a-",), NOW)
+    assert (found.revoked_at, found.last_used_at) == (None, None)
+    assert found.digest == secret_digest(read.secret)
+    assert found.matches(read.secret)
+    assert not found.matches(make_token().secret)
+    assert read.secret not in repr(found)
+    assert read.secret not in repr(read)
+
+
+async def test_an_unknown_token_is_none(tokens: TokenStore) -> None:
+    """Nothing to find, to revoke or to touch."""
+    assert await tokens.find("unknown") is None
+    assert await tokens.revoke("unknown") is False
+    await tokens.touched("unknown")
+    assert await tokens.page() == ()
+
+
+async def test_a_revoked_token_stays_and_is_invalid(tokens: TokenStore) -> None:
+    """Its row tells when it was revoked, the second time changes nothing."""
+    made, _ = await tokens.create(name="a", role="admin")
+    assert made.is_valid(NOW)
+    assert await tokens.revoke(made.id)
+    first = await tokens.find(made.id)
+    assert first is not None
+    assert first.revoked_at is not None
+    assert not first.is_valid(NOW)
+    assert await tokens.revoke(made.id)
+    assert await tokens.find(made.id) == first
+
+
+async def test_a_token_ends_when_it_says(tokens: TokenStore) -> None:
+    """Valid until just before, and not at that moment any more."""
+    made, _ = await tokens.create(name="a", role="viewer", expires_at=NOW)
+    assert made.is_valid(NOW - timedelta(microseconds=1))
+    assert not made.is_valid(NOW)
+
+
+async def test_pages_go_from_the_newest_on(tokens: TokenStore) -> None:
+    """In the order in which they were made, by no clock; each page begins after the last of the one before."""
+    ids = [(await tokens.create(name=str(n), role="viewer"))[0].id for n in range(5)][::-1]
+    first = await tokens.page(limit=2)
+    second = await tokens.page(after=first[-1].id, limit=2)
+    third = await tokens.page(after=second[-1].id, limit=2)
+    assert [one.id for one in (*first, *second, *third)] == ids
+    assert await tokens.page(after="unknown") == ()
+    for limit in (0, 501):
+        with pytest.raises(ValueError, match="a page has"):
+            await tokens.page(limit=limit)
+
+
+async def test_a_role_or_scope_that_is_none_is_refused(tokens: TokenStore) -> None:
+    """Before anything is written."""
+    with pytest.raises(ValueError, match="role"):
+        await tokens.create(name="a", role="root")
+    with pytest.raises(ValueError, match="scope"):
+        await tokens.create(name="a", role="admin", scopes=("routes",))
+    assert await tokens.page() == ()
+
+
+async def test_use_is_written_once_a_minute(tokens: TokenStore) -> None:
+    """The first use is remembered, the next ones cost the database nothing."""
+    made, _ = await tokens.create(name="a", role="viewer")
+    await tokens.touched(made.id)
+    first = await tokens.find(made.id)
+    assert first is not None
+    assert first.last_used_at is not None
+    for _ in range(10):
+        await tokens.touched(made.id)
+    assert await tokens.find(made.id) == first
+
+
+def test_a_token_has_256_bits_and_its_pattern() -> None:
+    """What a scanner for leaked secrets looks for, and no two are the same."""
+    texts = {make_token().write() for _ in range(100)}
+    assert len(texts) == 100
+    assert all(re.fullmatch(r"gwt_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}", text) for text in texts)
+    assert 62**43 > 2**256
+
+
+@given(
+    st.text(alphabet=LETTERS, min_size=12, max_size=12),
+    st.text(alphabet=LETTERS, min_size=43, max_size=43),
+    st.integers(0, 65),
+    st.sampled_from(LETTERS),
+)
+def test_a_typing_mistake_is_no_token(token_id: str, secret: str, place: int, letter: str) -> None:
+    """What was written is read again; with one character changed or two swapped it is refused without a look-up."""
+    text = TokenText(token_id, secret).write()
+    assert read_token(text) == TokenText(token_id, secret)
+    changed = text[:place] + letter + text[place + 1 :]
+    assert changed == text or read_token(changed) is None
+    swapped = text[:place] + text[place : place + 2][::-1] + text[place + 2 :]
+    assert swapped == text or read_token(swapped) is None
+
+
+@given(st.text() | st.from_regex(r"gwt_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\n?"))
+def test_reading_takes_anything(text: str) -> None:
+    """Whatever comes is a token, written in its one way, or none; never an error."""
+    read = read_token(text)
+    assert read is None or read.write() == text
+
+
+def test_any_secret_can_be_compared() -> None:
+    """A bearer may send what is no text in UTF-8."""
+    assert secret_digest("\ud800") != secret_digest("")
+    assert replace(make_token(), secret=secrets.token_hex()).secret
