@@ -31,7 +31,10 @@ class TypeOut(BaseModel):
     synced: bool
     refused: str | None
     """The node's words when it refuses what it should have."""
+    refused_last: str | None
+    """Its words when it last refused something, even if that is over."""
     refused_at: datetime | None
+    """When that was."""
 
 
 class NodeOut(BaseModel):
@@ -124,6 +127,7 @@ def _type(status: TypeStatus) -> TypeOut:
         acked_at=_at(status.acked_at),
         synced=status.synced,
         refused=status.error if status.refused else None,
+        refused_last=status.error or None,
         refused_at=_at(status.error_at),
     )
 
