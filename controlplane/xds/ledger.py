@@ -108,8 +108,13 @@ class Ledger:
 
     def statuses(self, client: Client) -> tuple[TypeStatus, ...]:
         """What a connected client has of each type, in the order in which it asked."""
-        offset = self._clock() - self._stream_clock()
+        offset = self.epoch_offset
         return tuple(status_of(s, to_epoch=lambda at: at + offset) for s in client.state.subscriptions.values())
+
+    @property
+    def epoch_offset(self) -> float:
+        """What makes seconds since the epoch of a time of the streams' clock."""
+        return self._clock() - self._stream_clock()
 
     def _end_of(self, client: Client) -> EndedClient:
         return EndedClient(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 
 from controlplane.xds.subscription import Subscription
 
@@ -31,6 +31,8 @@ class TypeStatus:
     error_at: float | None
     synced: bool
     """Whether the client has acknowledged everything that it should have."""
+    behind_since: float | None
+    """Since when it does not have what it should (drift)."""
 
 
 def status_of(subscription: Subscription, *, to_epoch: Callable[[float], float]) -> TypeStatus:
@@ -53,4 +55,31 @@ def status_of(subscription: Subscription, *, to_epoch: Callable[[float], float])
         error=progress.error,
         error_at=at(progress.refused_at),
         synced=subscription.synced,
+        behind_since=None if subscription.synced else at(progress.behind_since),
+    )
+
+
+def merged(statuses: Iterable[TypeStatus]) -> tuple[TypeStatus, ...]:
+    """One status for each type, of a client that asks for a type on several streams (Envoy does without ADS)."""
+    by_type: dict[str, TypeStatus] = {}
+    for status in statuses:
+        held = by_type.get(status.type_url)
+        by_type[status.type_url] = status if held is None else _both(held, status)
+    return tuple(by_type.values())
+
+
+def _both(one: TypeStatus, other: TypeStatus) -> TypeStatus:
+    """What is worst of both, and otherwise what is newest."""
+    newest, older = (one, other) if (one.sent_at or 0.0) >= (other.sent_at or 0.0) else (other, one)
+    words = older if older.refused or not newest.error else newest
+    behind = [status.behind_since for status in (one, other) if status.behind_since is not None]
+    return replace(
+        newest,
+        wildcard=one.wildcard or other.wildcard,
+        names=one.names + other.names,
+        refused=one.refused or other.refused,
+        error=words.error,
+        error_at=words.error_at,
+        synced=one.synced and other.synced,
+        behind_since=min(behind, default=None),
     )

@@ -88,6 +88,8 @@ class Progress:
     """The client's words when it last refused something."""
     refused_version: str = ""
     refused_at: float | None = None
+    behind_since: float | None = None
+    """When the client was first seen not to have what it should; ``None`` while it has."""
     responses: int = 0
     resources: int = 0
     """Resources sent, counted each time."""
@@ -192,6 +194,13 @@ class Subscription(ABC):
         """Whether the client has acknowledged everything that it should have."""
         settled = self.target is not None and self.outstanding is None and not self.refused
         return settled and not self.wants_to_send(removals=True)
+
+    def note_drift(self, now: float) -> None:
+        """Remember since when the client does not have what it should."""
+        if self.target is None or self.synced:
+            self.progress.behind_since = None
+        elif self.progress.behind_since is None:
+            self.progress.behind_since = now
 
     def has(self, name: str) -> bool:
         """Whether the client asked for this resource, was sent its newest version, and has answered that."""
