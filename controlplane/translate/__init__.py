@@ -2,13 +2,11 @@
 
 from controlplane.translate.consistency import InconsistentReleaseError, check_consistent
 from controlplane.translate.release import SERVICES, Release, translate_release
-from controlplane.translate.translator import translate
 
 __all__ = [
     "SERVICES",
     "InconsistentReleaseError",
     "Release",
     "check_consistent",
-    "translate",
     "translate_release",
 ]

@@ -67,10 +67,3 @@ class Translator:
                 auth_rule=self._book.rule_for(route.authenticate, route.scopes),
                 limits=tuple(limits[name] for name in route.rate_limits),
             )
-
-
-def translate(gateway: Gateway) -> Snapshot:
-    """Everything that Envoy and the services need for ``gateway``, in one snapshot."""
-    translator = Translator(gateway)
-    envoy, services = translator.group(gateway.listeners, gateway.routes), translator.services()
-    return envoy.replacing(services, services.resources)
