@@ -11,7 +11,6 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import Response
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
-from starlette.types import ASGIApp
 
 from controlplane.admin import errors
 from controlplane.admin.audit_trail import AuditTrail
@@ -91,7 +90,7 @@ def build_admin_app(
     hosts: frozenset[str] | None = None,
     if_match_required: bool = False,
     clock: Callable[[], float] = time.monotonic,
-) -> ASGIApp:
+) -> Guard:
     """Put the application together.
 
     Args:

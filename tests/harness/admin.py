@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import cast
 
 import httpx
+from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
-from starlette.types import ASGIApp
 
 from controlplane.admin.api import AdminParts, Limits, build_admin_app
 from controlplane.admin.security.admin_token import AdminToken
+from controlplane.admin.security.guard import Guard
 from controlplane.admin.security.identity import FirstThatKnows
 from controlplane.admin.security.limits import Rate
 from controlplane.admin.security.stored_tokens import StoredTokens
@@ -55,6 +60,17 @@ routes:
 """
 
 
+class Timer:
+    """Seconds that go on by themselves, and that a test may hurry."""
+
+    def __init__(self) -> None:
+        self.hurried = 0.0
+
+    def __call__(self) -> float:
+        """The time."""
+        return time.monotonic() + self.hurried
+
+
 @dataclass(kw_only=True)
 class Admin:
     """The parts of one control plane, and a client of its API."""
@@ -64,7 +80,10 @@ class Admin:
     ledger: Ledger
     events: Events
     health: Health
-    app: ASGIApp
+    app: Guard
+    api: FastAPI
+    """What is behind the guard."""
+    timer: Timer
     http: httpx.AsyncClient
     """Has the admin token."""
 
@@ -82,6 +101,19 @@ class Admin:
         return httpx.AsyncClient(transport=transport, base_url="http://admin", headers=headers)
 
 
+@cache
+def _empty_database() -> bytes:
+    """A SQLite database whose tables are there already: making them takes longer than a test."""
+
+    async def make(path: Path) -> None:
+        await (await open_store(f"sqlite:///{path}")).close()
+
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(1) as thread:
+        path = Path(folder) / "history.db"
+        thread.submit(asyncio.run, make(path)).result()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def running_admin(
     folder: Path,
@@ -90,13 +122,16 @@ async def running_admin(
     url: str | None = "",
     limits: Limits = PLENTY,
     if_match_required: bool = False,
-    clock: Callable[[], float] = time.monotonic,
 ) -> AsyncIterator[Admin]:
     """A control plane with nobody connected, whose first revision is ``document``.
 
     ``url`` is that of the store: empty for SQLite in ``folder``, ``None`` for no store.
     """
-    store = await open_store(url or f"sqlite:///{folder}/history.db") if url is not None else None
+    if url == "":
+        url = f"sqlite:///{folder}/history.db"
+        (folder / "history.db").write_bytes(_empty_database())
+    store = await open_store(url) if url is not None else None
+    timer = Timer()
     events, ledger, health = Events(), Ledger(clock=time.time), Health(started=True)
     rollout = Rollout(
         cache=SnapshotCache(),
@@ -121,7 +156,7 @@ async def running_admin(
         return f"{own}merged 1\n"
 
     ways = [AdminToken(TOKEN)]
-    tokens = [StoredTokens(store.tokens, clock=time.time, timer=time.monotonic)] if store is not None else []
+    tokens = [StoredTokens(store.tokens, clock=time.time, timer=timer)] if store is not None else []
     authenticator = FirstThatKnows((*ways, *tokens))
     parts = AdminParts(
         pipeline=pipeline,
@@ -134,7 +169,7 @@ async def running_admin(
         merge=merge,
     )
     app = build_admin_app(
-        parts, authenticator=authenticator, limits=limits, if_match_required=if_match_required, clock=clock
+        parts, authenticator=authenticator, limits=limits, if_match_required=if_match_required, clock=timer
     )
     client = httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://admin", headers={"authorization": f"Bearer {TOKEN}"}
@@ -144,7 +179,15 @@ async def running_admin(
             await pipeline.apply(document.encode(), author="test", origin="test", message="", parent=None, wait=0)
         async with client:
             yield Admin(
-                pipeline=pipeline, store=store, ledger=ledger, events=events, health=health, app=app, http=client
+                pipeline=pipeline,
+                store=store,
+                ledger=ledger,
+                events=events,
+                health=health,
+                app=app,
+                api=cast("FastAPI", app.app),
+                timer=timer,
+                http=client,
             )
     finally:
         for task in asyncio.all_tasks():

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.routing import Route
 
 from controlplane.admin.audit_trail import AuditTrail, Deed
 from controlplane.admin.errors import ApiError
@@ -105,6 +106,9 @@ def check_every_operation(app: FastAPI) -> None:
     Raises:
         UnguardedOperationError: there is one.
     """
+    for route in app.routes:
+        if not isinstance(route, Route):  # a router that was included as a whole can't be looked into
+            raise UnguardedOperationError(f"{route} may hold operations that name no role")
     for route in api_routes(app):
         if role_of(route) is None:
             raise UnguardedOperationError(f"{route.methods} {route.path} names no role")

@@ -45,7 +45,8 @@ class Guard:
         hosts: frozenset[str] | None,
         clock: Callable[[], float],
     ) -> None:
-        self._app = app
+        self.app = app
+        """What is behind it."""
         self._authenticator = authenticator
         self._callers = Buckets(caller, clock=clock)
         self._addresses = Buckets(address, clock=clock)
@@ -69,7 +70,7 @@ class Guard:
         except ApiError as error:
             await error.response(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+        await self.app(scope, receive, send)
 
     def _check_host(self, scope: Scope) -> None:
         if self._hosts is not None and host_of(scope["headers"]) not in self._hosts:
