@@ -10,6 +10,9 @@ import typer
 from gateway.cli.changes import difference_lines
 from gateway.cli.output import Output, plain, show
 
+_GOOD = ("applied",)
+_NOT_BAD = ("applied", "pending", "timed_out")
+"""For who did not wait: that nodes have not answered yet was to be expected."""
 _LISTED = 20
 """Nodes that are named."""
 _MEANINGS = {
@@ -31,7 +34,7 @@ def show_outcome(answer: dict[str, Any], output: Output, *, waited: bool) -> Non
         show(answer, output, difference_lines)
         return
     show(answer, output, outcome_lines)
-    if answer["outcome"] != "applied" and (waited or answer["outcome"] != "pending"):
+    if answer["outcome"] not in (_GOOD if waited else _NOT_BAD):
         raise typer.Exit(1)
 
 

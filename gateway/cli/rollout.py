@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterable
 from typing import Any
 
 import typer
 
 from gateway.cli.options import ContextName
-from gateway.cli.output import Format, Output, Rows, plain, show
+from gateway.cli.output import Format, Output, plain, show
+
+_LISTED = 20
+"""Nodes and resources that are named."""
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +33,7 @@ def rollout(asked: typer.Context, context: ContextName = None, output: Format = 
     if asked.invoked_subcommand is not None:
         return
     with admin_client(context) as client:
-        show(client.get("/rollout"), output, _table)
+        show(client.get("/rollout"), output, _lines)
 
 
 def promote(context: ContextName = None, output: Format = Output.TEXT) -> None:
@@ -47,16 +50,30 @@ def _end(how: str, context: str | None, output: Output) -> None:
     from gateway.cli.admin_client import admin_client, path_to
 
     with admin_client(context) as client:
-        show(client.send("POST", path_to("rollout", how)), output, _table)
+        show(client.send("POST", path_to("rollout", how)), output, _lines)
 
 
-def _table(state: Any) -> Rows:
-    """Whatever a group says of itself is a column."""
-    groups = state["groups"] if isinstance(state, dict) else state
-    titles = list(dict.fromkeys(name for group in groups for name in group))
-    rows = [[_cell(group.get(name)) for name in titles] for group in groups]
-    return Rows([name.replace("_", " ") for name in titles], rows, empty="nothing is live yet")
+def _lines(state: dict[str, Any]) -> Iterable[str]:
+    if not state["groups"]:
+        yield "nothing is live yet"
+    for group in state["groups"]:
+        yield from _group_lines(group)
 
 
-def _cell(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else plain(value)
+def _group_lines(group: dict[str, Any]) -> Iterable[str]:
+    versions = group["live"] if group["live"] == group["desired"] else f"{group['live']}, wanted {group['desired']}"
+    yield plain(f"{group['name']}: {versions or 'nothing'}")
+    yield from (plain(f"    {node} refuses it: {words}") for node, words in group["refused"].items())
+    yield from (plain(f"    {node} has not answered") for node in group["waiting"][:_LISTED])
+    if len(group["waiting"]) > _LISTED:
+        yield f"    and {len(group['waiting']) - _LISTED} more have not answered"
+    if reason := group["rolled_back"]:
+        by = f" by {reason['node']}" if reason["node"] else ""
+        yield plain(f"    rolled back at {reason['at']}{by}: {reason['why']}")
+        yield from (plain(f"      {name}") for name in reason["resources"][:_LISTED])
+    if canary := group["canary"]:
+        why = f" ({canary['why']})" if canary["why"] else ""
+        yield plain(
+            f"    canary {canary['phase']}{why}: {len(canary['nodes'])} nodes, "
+            f"{canary['requests']} requests, {canary['errors']} errors"
+        )

@@ -49,5 +49,5 @@ def _status_lines(answer: dict[str, Any]) -> Iterable[str]:
 def _lines(answer: dict[str, Any]) -> Iterable[str]:
     for name, value in answer.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if value is not None:
+        if value not in (None, "", []):
             yield plain(f"{name.replace('_', ' ')}: {shown}")

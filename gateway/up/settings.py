@@ -23,7 +23,7 @@ class UpSettings(ProcessSettings):
     """The port that clients connect to when there is no document."""
 
     admin_bind: AddressSetting = Address(host="127.0.0.1", port=8001)
-    """Where the admin API, health and the merged metrics are served (HTTP)."""
+    """Where the admin API, health and the merged metrics are served (HTTP, or HTTPS with ``admin_tls_dir``)."""
 
     admin_token: SecretStr | None = None
     """The bearer token of the admin API. Without it one is made for this run, in a file that only you can read."""

@@ -18,6 +18,7 @@ from servicekit.address import Address
 READY_PATH = "/health/ready"
 
 MANAGED = (
+    "GATEWAY_ADMIN_TLS_DIR",
     "GATEWAY_ENVOY_ADMIN",
     "GATEWAY_ENVOY_STATS_URL",
     "GATEWAY_EXT_AUTHZ_ADDRESS",
@@ -116,6 +117,7 @@ def _control_plane(run: Run) -> Component:
         "GATEWAY_DOCUMENT": str(run.document.absolute()) if run.document is not None else "",
         "GATEWAY_XDS_BIND": str(run.socket("xds")),
         "GATEWAY_ADMIN_BIND": str(settings.admin_bind),
+        "GATEWAY_ADMIN_TLS_DIR": "",  # commands and probes of this machine reach it over loopback
         "GATEWAY_ADMIN_TOKEN": run.admin_token,
         "GATEWAY_STORE_URL": settings.store_url.get_secret_value() if settings.store_url else _own_history(run),
         "GATEWAY_METRICS_TARGETS": json.dumps([f"http://{reachable(page)}/metrics" for page in pages]),

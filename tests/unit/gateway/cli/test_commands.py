@@ -64,6 +64,15 @@ def test_help_names_every_command_and_imports_none() -> None:
     assert not loaded & {"pydantic", "grpc", "httpx", "servicekit", *SERVICES}
 
 
+def test_the_help_of_a_command_imports_only_the_command_line() -> None:
+    """What a command needs is imported when it runs: `--help` of each is as fast as that of all."""
+    modules = ", ".join(sorted({command.module for command in COMMANDS}))
+    code = f"import sys, {modules}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {"pydantic", "grpc", "httpx", "yaml", "sqlalchemy", "fastapi", "servicekit", *SERVICES}
+
+
 @pytest.mark.parametrize("package", sorted(SERVICES))
 def test_a_process_of_one_role_holds_no_code_of_another(package: str) -> None:
     """Each role's entry point imports its own package and the ground floor."""
