@@ -133,13 +133,15 @@ def _watch_on_terminal(client: AdminClient, worker: threading.Thread) -> None:
 
 
 def progress(client: AdminClient) -> str:
-    """How many nodes of each group have what they should have now, in one line."""
+    """How many nodes of each group have not answered yet, and how far a canary is, in one line."""
     try:
-        nodes = client.get("/nodes", {"connected": True, "limit": 10_000})
-        counts: dict[str, list[bool]] = {}
-        for node in nodes:
-            counts.setdefault(plain(node["group"]), []).append(node["synced"] is True)
+        said = ", ".join(_group_progress(group) for group in client.get("/rollout")["groups"])
     except (CommandError, KeyError, TypeError):
-        return "waiting for the nodes"  # this token may not see them, or the API is busy
-    said = (f"{group} {sum(synced)} of {len(synced)}" for group, synced in sorted(counts.items()))
-    return "waiting for the nodes: " + ", ".join(said)
+        said = ""  # this token may not see it, or the API is busy
+    return f"waiting for the nodes: {said}" if said else "waiting for the nodes"
+
+
+def _group_progress(group: dict[str, Any]) -> str:
+    waiting = len(group["waiting"])
+    canary = f" (canary {group['canary']['phase']})" if group["canary"] else ""
+    return plain(f"{group['name']} {f'{waiting} to go' if waiting else 'done'}{canary}")

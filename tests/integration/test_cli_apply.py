@@ -223,7 +223,7 @@ async def test_a_node_that_is_silent_is_named_when_time_is_over(plane: ControlPl
         done = await ask(plane, "apply", file, "--timeout", "1s")
         assert done.code == 1
         assert "    envoy-1 has not answered" in done.out
-        assert "waiting for the nodes: edge 0 of 1" in done.err
+        assert "waiting for the nodes: edge 1 to go" in done.err
         listed = (await ask(plane, "nodes", "--group", "edge")).out
         assert "Cluster: not yet" in listed
         write(plane, DOCUMENT)

@@ -162,24 +162,26 @@ def test_a_file_that_is_not_there_is_not_asked_about(tmp_path: Path) -> None:
 
 def test_while_the_nodes_are_waited_for_it_says_how_far_they_are(document: str) -> None:
     """A line for each change; where nobody may see the nodes, that it waits."""
-    looks = iter(([True, False], [True, False], [True, True]))
+    looks = iter((["envoy-1", "envoy-2"], ["envoy-1", "envoy-2"], []))
     seen = threading.Event()
 
     def answer(asked: Asked) -> Answered:
         if asked.method == "PUT":
             assert seen.wait(10)
             return outcome("applied")
-        synced = next(looks, None)
-        if synced is None:
+        waiting = next(looks, None)
+        if waiting is None:
             seen.set()
             return problem(403, "No.")
-        return Answered(body=json.dumps([{"group": "edge\x1b", "synced": one} for one in synced]).encode())
+        canary = None if waiting else {"phase": "watching"}
+        groups = [{"name": "edge\x1b", "waiting": waiting, "canary": canary}]
+        return Answered(body=json.dumps({"groups": groups}).encode())
 
     done, _ = run(answer, "apply", document)
     assert done.code == 0
     assert done.err.splitlines()[:3] == [
-        "waiting for the nodes: edge  1 of 2",
-        "waiting for the nodes: edge  2 of 2",
+        "waiting for the nodes: edge  2 to go",
+        "waiting for the nodes: edge  done (canary watching)",
         "waiting for the nodes",
     ]
 
