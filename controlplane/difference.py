@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from difflib import SequenceMatcher
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
-from controlplane.model import Gateway, IdentityProvider, Listener, RateLimit, Route, Upstream
+from controlplane.model import Gateway, IdentityProvider, Listener, NodeGroup, RateLimit, Route, Upstream
 from controlplane.xds.snapshot import Snapshot
 
-_Named: TypeAlias = Listener | Upstream | Route | IdentityProvider | RateLimit
+_Named: TypeAlias = Listener | Upstream | Route | IdentityProvider | RateLimit | NodeGroup
+_Section: TypeAlias = Literal[
+    "listeners", "upstreams", "routes", "identity_providers", "rate_limits", "node_groups", "rollout"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,17 +22,20 @@ class FieldChange:
     """One value that is another now. ``None`` stands for one that is not there, too."""
 
     path: str
-    """As in ``match.path.value``; ``position`` is a route's place in the order in which routes are tried, from 1."""
+    """As in ``match.path.value``; ``position`` is the place of a route or group among those that are tried, from 1."""
     before: object
     """Plain data, as JSON has it."""
     after: object
+
+
+_NONE: Mapping[str, FieldChange] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One thing that came, went, or is not what it was."""
 
-    section: Literal["listeners", "upstreams", "routes", "identity_providers", "rate_limits"]
+    section: _Section
     name: str
     kind: Literal["added", "removed", "changed"]
     fields: tuple[FieldChange, ...] = ()
@@ -53,6 +60,8 @@ def compare_gateways(before: Gateway, after: Gateway) -> tuple[Change, ...]:
         *_section("routes", before.routes, after.routes, ordered=True),
         *_section("identity_providers", before.identity_providers, after.identity_providers),
         *_section("rate_limits", before.rate_limits, after.rate_limits),
+        *_section("node_groups", before.node_groups, after.node_groups, ordered=True),
+        *_changes("rollout", _rollout(before), _rollout(after)),
     )
 
 
@@ -63,15 +72,20 @@ def compare_snapshots(before: Snapshot, after: Snapshot) -> tuple[ResourceChange
 
 
 def _section(
-    section: Literal["listeners", "upstreams", "routes", "identity_providers", "rate_limits"],
-    before: Sequence[_Named],
-    after: Sequence[_Named],
-    *,
-    ordered: bool = False,
+    section: _Section, before: Sequence[_Named], after: Sequence[_Named], *, ordered: bool = False
 ) -> Iterator[Change]:
     old = {one.name: one for one in before}
     new = {one.name: one for one in after}
-    moved = _moved(list(old), list(new)) if ordered else {}
+    return _changes(section, old, new, _moved(list(old), list(new)) if ordered else {})
+
+
+def _rollout(gateway: Gateway) -> Mapping[str, object]:
+    return {} if gateway.canary is None else {"canary": gateway.canary}
+
+
+def _changes(
+    section: _Section, old: Mapping[str, object], new: Mapping[str, object], moved: Mapping[str, FieldChange] = _NONE
+) -> Iterator[Change]:
     for name, one in new.items():
         if name not in old:
             yield Change(section=section, name=name, kind="added")

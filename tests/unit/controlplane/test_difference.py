@@ -7,6 +7,7 @@ from dataclasses import replace
 from google.protobuf.wrappers_pb2 import StringValue
 
 from controlplane.difference import Change, FieldChange, ResourceChanges, compare_gateways, compare_snapshots
+from controlplane.model import EDGE, Canary, NodeGroup, NodeSelector
 from controlplane.xds.snapshot import Snapshot, encode_message
 from tests.harness import gateways
 
@@ -25,6 +26,17 @@ def test_a_changed_field_is_named_with_its_values() -> None:
     assert compare_gateways(before, after) == (Change(section="routes", name="r", kind="changed", fields=fields),)
 
 
+def test_a_group_that_means_other_nodes_is_named() -> None:
+    """With what it means by which key, what it serves by which label, and its place."""
+    sidecar, eu = NodeGroup(name="sidecar"), NodeGroup(name="eu", nodes=NodeSelector(regions=("eu",)))
+    other = NodeGroup(name="eu", nodes=NodeSelector(regions=("eu", "uk")), labels={"audience": ("public",)})
+    before, after = (gateways.gateway(node_groups=groups) for groups in ((sidecar, eu), (other, sidecar)))
+    changes = {(one.name, field.path): field.after for one in compare_gateways(before, after) for field in one.fields}
+    assert changes.pop(("eu", "nodes.regions")) == ["eu", "uk"]
+    assert changes.pop(("eu", "labels.audience")) == ["public"]
+    assert [path for _, path in changes] == ["position"]
+
+
 def test_what_comes_and_goes_is_said_in_every_section() -> None:
     """A listener, an upstream, a provider and a limit that are only in one of the two are added and removed."""
     bare = gateways.gateway(listeners=(), upstreams=())
@@ -33,8 +45,10 @@ def test_what_comes_and_goes_is_said_in_every_section() -> None:
         upstreams=(gateways.upstream(),),
         identity_providers=(gateways.jwt_provider(),),
         rate_limits=(gateways.rate_limit(),),
+        node_groups=(EDGE, NodeGroup(name="sidecar")),
+        canary=Canary(share=0.1, hold=30.0, max_error_rate=0.05),
     )
-    expected = ["listeners", "upstreams", "identity_providers", "rate_limits"]
+    expected = ["listeners", "upstreams", "identity_providers", "rate_limits", "node_groups", "rollout"]
     assert [(one.section, one.kind) for one in compare_gateways(bare, full)] == [(s, "added") for s in expected]
     assert [(one.section, one.kind) for one in compare_gateways(full, bare)] == [(s, "removed") for s in expected]
 
