@@ -21,6 +21,7 @@ class Change:
     dropped: tuple[str, ...] = ()
     """Names that were subscribed and are not any more."""
     wildcard_started: bool = False
+    wildcard_ended: bool = False
 
 
 @dataclass(slots=True)
@@ -47,6 +48,7 @@ class Interest:
             added=tuple(name for name in wanted if name not in self.names),
             dropped=tuple(name for name in self.names if name not in wanted),
             wildcard_started=wildcard and not self.wildcard,
+            wildcard_ended=self.wildcard and not wildcard,
         )
         self.names = set(wanted)
         self.wildcard = wildcard
@@ -60,12 +62,14 @@ class Interest:
         wanted = dict.fromkeys(subscribe)
         # A name in both lists stays: the client that wants it must not wait for what it will never be sent.
         unwanted = {name: None for name in unsubscribe if name not in wanted}
+        before = self.wildcard
         started = self._adjust_wildcard(wanted, unwanted)
         wanted.pop(WILDCARD, None)
         dropped = tuple(name for name in unwanted if name in self.names)
         self.names.difference_update(dropped)
         self.names.update(wanted)
-        return Change(added=tuple(wanted), dropped=dropped, wildcard_started=started)
+        ended = before and not self.wildcard
+        return Change(added=tuple(wanted), dropped=dropped, wildcard_started=started, wildcard_ended=ended)
 
     def _adjust_wildcard(self, wanted: Collection[str], unwanted: Collection[str]) -> bool:
         """Begin or end the wildcard; whether everything has to be sent."""

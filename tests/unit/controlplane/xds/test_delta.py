@@ -222,3 +222,16 @@ def test_what_was_unsubscribed_meanwhile_is_not_sent() -> None:
     assert response is not None
     client.ask(nonce=response.nonce)
     assert client.receive() is None
+
+
+def test_nothing_of_a_wildcard_that_has_ended_is_sent() -> None:
+    """Rule 23: what had been found for it is forgotten."""
+    client = Client(snapshot_of(EDS, a="1"))
+    client.ask("*")
+    response = client.receive()
+    client.publish(a="2", b="1")
+    assert client.receive() is None
+    client.ask(unsubscribe=("*",))
+    assert response is not None
+    client.ask(nonce=response.nonce)
+    assert client.receive() is None

@@ -310,6 +310,16 @@ def test_what_was_unsubscribed_meanwhile_is_not_sent() -> None:
     assert client.receive() is None
 
 
+def test_nothing_of_a_wildcard_that_has_ended_is_sent() -> None:
+    """Rule 23: what had been found for it is forgotten."""
+    client = Client(snapshot_of(LDS), LDS)
+    client.ask("*")
+    client.accept()
+    client.publish(a="1")
+    client.ask()
+    assert client.receive() is None
+
+
 def test_virtual_hosts_have_no_such_variant() -> None:
     """Rule 27: asked for all the same, there is no answer."""
     client = Client(snapshot_of(types.VIRTUAL_HOST, a="1"), types.VIRTUAL_HOST)
