@@ -47,6 +47,17 @@ class History:
             _log.error("the newest revision cannot be read", reason=str(error))
             return None
 
+    async def accepted_before(self, number: int) -> Revision | None:
+        """The newest revision below ``number`` that every node has acknowledged; ``None`` as in :meth:`newest`."""
+        if self._revisions is None:
+            return None
+        try:
+            heads = await self._revisions.page(number, 1, outcome=Outcome.APPLIED)
+            return await self._revisions.get(heads[0].number) if heads else None
+        except StoreError as error:
+            _log.error("no accepted revision can be read", reason=str(error))
+            return None
+
     async def knows(self, loaded: Loaded) -> bool:
         """Whether this text is the last one that its source had: then it is no change, whatever came since."""
         if self._revisions is None or not loaded.text:

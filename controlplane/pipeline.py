@@ -241,7 +241,9 @@ class Pipeline:
 
     async def _follow_history(self) -> None:
         async for number in self._history.changes():
-            if self.live is None or self.live.number is None or number > self.live.number:
+            if self.live is not None and self.live.number == number:
+                await self._hear_refusals()
+            elif self.live is None or self.live.number is None or number > self.live.number:
                 await self._catch_up()
 
     async def _catch_up(self) -> None:
@@ -249,18 +251,37 @@ class Pipeline:
         newest = await self._history.newest()
         if newest is None or (self.live is not None and self.live.number == newest.number):
             return
+        if self.live is None and newest.outcome is Outcome.REFUSED:
+            await self._bring_back(newest.number)
+        await self._adopt(newest)
+        await self._hear_refusals()
+
+    async def _bring_back(self, number: int) -> None:
+        """Before the newest revision, which was refused: what its groups went back to."""
+        accepted = await self._history.accepted_before(number)
+        if accepted is not None:
+            await self._adopt(accepted)
+
+    async def _adopt(self, revision: Revision) -> None:
+        """Bring a revision live that is in the history."""
         try:
-            document, compiled = await asyncio.to_thread(self._load, newest.text, _origin(newest))
+            document, compiled = await asyncio.to_thread(self._load, revision.text, _origin(revision))
         except ConfigError as error:
-            self._refuse(_origin(newest), error)
+            self._refuse(_origin(revision), error)
             return
         async with self._turn:
-            if self.live is not None and (self.live.number or 0) >= newest.number:
+            if self.live is not None and (self.live.number or 0) >= revision.number:
                 return  # another has been faster
             live = Live(
-                number=newest.number, origin=newest.origin, text=newest.text, document=document, compiled=compiled
+                number=revision.number, origin=revision.origin, text=revision.text, document=document, compiled=compiled
             )
             await self._bring_live(live)
+
+    async def _hear_refusals(self) -> None:
+        """Nodes of other replicas, or before a restart, may have refused what is live."""
+        newest = await self._history.newest()
+        if newest is not None and newest.outcome is Outcome.REFUSED and newest.number == self.status.number:
+            await self._rollout.refuse({group: said.get("refused", {}) for group, said in newest.groups.items()})
 
     async def _bring_live(self, live: Live) -> bool:
         """Let nodes have it; whether that was a change."""

@@ -25,10 +25,17 @@ class Group:
     """One node group, or the services. Times are seconds of the caller's clock.
 
     A group whose first edition is refused keeps it: there is nothing to go back to.
+
+    Args:
+        name: of the group.
+        edition: its first.
+        now: seconds.
+        probation: see :data:`PROBATION_SECONDS`.
     """
 
-    def __init__(self, name: str, edition: Edition, now: float) -> None:
+    def __init__(self, name: str, edition: Edition, now: float, *, probation: float = PROBATION_SECONDS) -> None:
         self.name = name
+        self._probation = probation
         self.live = edition
         """What its nodes should have."""
         self.desired = edition
@@ -46,6 +53,7 @@ class Group:
         self._is_proven = False
         self._has_stood = False
         self._passing: list[Edition] = []
+        """What some nodes may still run, oldest first."""
         self._refused: OrderedDict[str, Reason] = OrderedDict()
 
     def publish(self, edition: Edition, now: float) -> bool:
@@ -127,7 +135,7 @@ class Group:
     @property
     def wakes_at(self) -> float | None:
         """When time alone changes something."""
-        times = [self._accepted_at + PROBATION_SECONDS] if self.before is not None else []
+        times = [self._accepted_at + self._probation] if self.before is not None else []
         if self.answers.waiting and not self._has_stood:
             times.append(self.live_since + STANDING_SECONDS)
         return min(times, default=None)
@@ -138,17 +146,18 @@ class Group:
         self._has_stood = now >= self.live_since + STANDING_SECONDS
         if self.answers.waiting and not self._has_stood:
             return
-        self._passing.clear()
+        if not self.answers.waiting and not self.answers.refusals:
+            self._passing.clear()
         if self.live.is_as(self.accepted):
-            self._is_proven = self._is_proven or not self.answers.refusals
+            self._is_proven = self._is_proven or not (self.answers.waiting or self.answers.refusals)
         elif self.accepted is not None or not self.answers.refusals:
-            self.accepted, self.before = self.live, self.accepted
-            self._accepted_at, self._is_proven = now, True
+            self.accepted, self.before = self.live, self.accepted if self._is_proven else None
+            self._accepted_at, self._is_proven = now, not self.answers.waiting
         if self.live.is_as(self.desired):
             self._refused.clear()  # the content has changed since
 
     def _end_probation(self, now: float) -> None:
-        if now >= self._accepted_at + PROBATION_SECONDS:
+        if now >= self._accepted_at + self._probation:
             self.before = None
 
     def _go_live(self, edition: Edition, now: float) -> None:
@@ -158,7 +167,8 @@ class Group:
         self.answers = Answers(nodes=nodes, waiting=tuple(sorted(nodes)))
 
     def _pass(self, edition: Edition) -> None:
-        self._passing = [*self._passing, edition][-_MOST_PASSING:]
+        others = [one for one in self._passing if (one.snapshot, one.services) != (edition.snapshot, edition.services)]
+        self._passing = [*others, edition][-_MOST_PASSING:]
 
     def _remember(self, edition: Edition, reason: Reason) -> None:
         self._refused[edition.version] = reason

@@ -127,6 +127,26 @@ class Rollout:
             await self._promote(self._canary)
             self._look()
 
+    async def refuse(self, refusals: Mapping[str, Mapping[str, str]]) -> None:
+        """Take groups back whose nodes on another replica, or before a restart, have refused what is live here.
+
+        Args:
+            refusals: ids of the nodes that refuse, and their words, by group. A group that went back already, that
+                has nothing to go back to, or that is not there, is left alone.
+        """
+        async with self._lock:
+            at = self._calendar()
+            reasons = {
+                group: Reason(at=at, why=next(iter(words.values())), node=next(iter(words)), refused=words)
+                for group, words in refusals.items()
+                if words
+            }
+            if self._canary is not None and self._canary.is_running and reasons.keys() & self._canary.editions.keys():
+                self._end_canary("a node of another replica refuses it", next(iter(reasons.values())))
+            for group in self._stage.take_back(reasons, self._clock()):
+                self._teller.rolled_back(group)
+            self._stir()
+
     def state(self) -> tuple[GroupState, ...]:
         """How every group stands, the services last."""
         return tuple(state_of(group, self._canary) for group in self._stage.followers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from controlplane.model import Canary
@@ -125,13 +125,26 @@ class Stage:
         rolled = [group for group in self.groups.values() if group.hear(found[group.name], now, at)]
         if self.services is not None and SERVICES in found:
             rolled += self._hear_services(self.services, found[SERVICES], now, at)
+        self._show_again(rolled, now)
+        return rolled
+
+    def take_back(self, reasons: Mapping[str, Reason], now: float) -> list[Group]:
+        """Take groups back for what nodes said elsewhere; those that could go back and had not."""
+        found = [self.groups[name] for name in reasons if name in self.groups]
+        rolled = [group for group in found if group.live.is_as(group.desired) and group.fallback is not None]
+        for group in rolled:
+            group.roll_back(reasons[group.name], now)
+        self._show_again(rolled, now)
+        return rolled
+
+    def _show_again(self, rolled: Iterable[Group], now: float) -> None:
+        """Show what groups went back to."""
         for group in rolled:
             if group is not self.services:
                 self._show(group.name, group.live)
                 if self._is_split and group.name not in self.tried:
                     self._show(canary_of(group.name), group.live)
         self.tell_services(now)
-        return rolled
 
     def _hear_services(self, services: Group, answers: Answers, now: float, at: datetime) -> list[Group]:
         """A policy that the services refuse takes all groups back whose routes count on it; if one can't, none goes."""
@@ -150,7 +163,8 @@ class Stage:
 
     def _follow_services(self, edition: Edition, now: float) -> None:
         if self.services is None:
-            self.services = Group(SERVICES, edition, now)
+            # What a service refuses that all have accepted may be any of the policies that travel together.
+            self.services = Group(SERVICES, edition, now, probation=0)
         elif not edition.is_as(self.services.live):
             self.services.publish(edition, now)
 

@@ -104,6 +104,8 @@ class RevisionStore(Protocol):
     async def mark(self, number: int, outcome: Outcome, groups: Mapping[str, Any] | None = None) -> bool:
         """Write down what became of a revision; ``False`` when there is none of that number.
 
+        A revision that was refused stays refused.
+
         Args:
             number: of the revision.
             outcome: over all groups.

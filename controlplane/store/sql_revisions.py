@@ -93,13 +93,17 @@ class SqlRevisionStore:
         if groups is not None:
             values["groups"] = dict(groups)
         change = update(revisions).where(revisions.c.number == number).values(values)
+        if outcome is not Outcome.REFUSED:
+            # Each replica speaks for its own nodes: what one's have refused, another's can't have accepted for all.
+            change = change.where(revisions.c.outcome != Outcome.REFUSED.value)
         async with self._database.writing(f"the outcome of revision {number} was not recorded") as connection:
-            found = (await connection.execute(change)).rowcount > 0
-            if found:
-                await tell(connection)
-        if found:
-            self._changes.ring()
-        return found
+            changed = (await connection.execute(change)).rowcount > 0
+            if not changed:
+                there = select(revisions.c.number).where(revisions.c.number == number)
+                return (await connection.execute(there)).first() is not None
+            await tell(connection)
+        self._changes.ring()
+        return True
 
     async def prune(self, keep: int) -> int:
         """Delete all but the newest ``keep``."""

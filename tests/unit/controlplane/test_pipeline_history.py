@@ -144,3 +144,39 @@ async def test_what_became_of_a_revision_is_written_down(store: Store) -> None:
     (head,) = await store.revisions.page()
     assert head.outcome is Outcome.APPLIED
     assert set(head.groups) == {"edge", "services"}
+
+
+async def test_what_nodes_of_another_replica_refuse_is_taken_back_here(store: Store) -> None:
+    """Their words are in the history; the group goes back to what it accepted."""
+    cache = SnapshotCache()
+    line = pipeline(store=store, cache=cache)
+    async with running(line):
+        await apply(line, document(1))
+        accepted = cache.get("edge")
+        await apply(line, document(2))
+        await store.revisions.mark(2, Outcome.REFUSED, {"edge": {"outcome": "refused", "refused": {"far": "no"}}})
+        await eventually(lambda: cache.get("edge") is accepted, "the group went back")
+        await eventually(lambda: line.status.outcome is Outcome.REFUSED, "the status says so")
+    (newest, _) = await store.revisions.page()
+    assert newest.outcome is Outcome.REFUSED
+
+
+async def test_after_a_restart_a_refused_revision_is_not_tried_again(store: Store) -> None:
+    """Nodes get what the last accepted revision says, as before the restart."""
+    async with running(pipeline(store=store)) as line:
+        await apply(line, document(1))
+        await eventually(lambda: line.status.outcome is Outcome.APPLIED, "the first is accepted")
+        await apply(line, document(2))
+        await store.revisions.mark(2, Outcome.REFUSED, {"edge": {"outcome": "refused", "refused": {"far": "no"}}})
+        await eventually(lambda: line.status.outcome is Outcome.REFUSED, "the second is refused")
+    cache = SnapshotCache()
+    async with running(pipeline(store=store, cache=cache)) as line:
+        await eventually(lambda: line.status.outcome is Outcome.REFUSED, "still refused")
+        assert line.status.number == 2
+        snapshot = cache.get("edge")
+    fresh = SnapshotCache()
+    await pipeline(cache=fresh).take(loaded(document(1)))
+    expected = fresh.get("edge")
+    assert snapshot is not None
+    assert expected is not None
+    assert snapshot.versions == expected.versions

@@ -29,15 +29,19 @@ class Rollouts(RuleBasedStateMachine):
         self.rig = Rig(FleetNode("authz", group=SERVICES))
         self.rig.rollout._policy_deadline = 0.001
         self.count = 0
+        self.proven: dict[str, set[str | None]] = {name: set() for name in GROUPS}
+        self.spurned: set[str] = set()
 
     def teardown(self) -> None:
         """Everybody answers: then every group has its release, or what it accepted."""
-        for node in self.rig.fleet.nodes.values():
-            node.is_silent = False
-        for _ in range(4):
-            self.do(self.rig.rollout.review())
-        self.check_ends()
-        self.loop.close()
+        try:
+            for node in self.rig.fleet.nodes.values():
+                node.is_silent = False
+            for _ in range(4):
+                self.do(self.rig.rollout.review())
+            self.check_ends()
+        finally:
+            self.loop.close()
 
     def do(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run to its end."""
@@ -68,6 +72,7 @@ class Rollouts(RuleBasedStateMachine):
         """A node answers at last, or refuses other things when it is back."""
         node = self.rig.fleet.nodes[data.draw(st.sampled_from(sorted(self.rig.fleet.nodes.keys() - {"authz"})))]
         node.is_silent, node.refuses = not node.is_silent, bad
+        node.has = None if node.has in bad else node.has  # it would not run what it refuses: it was restarted
         self.do(self.rig.rollout.review())
 
     @precondition(lambda self: len(self.rig.fleet.nodes) > 1)
@@ -98,31 +103,46 @@ class Rollouts(RuleBasedStateMachine):
             return
 
     @invariant()
+    def note_what_groups_accept(self) -> None:
+        """What every node of a group runs, and there is one."""
+        fleet = self.rig.fleet
+        for name in GROUPS:
+            nodes = [node for node in fleet.nodes.values() if fleet.key_of(node) == name]
+            if nodes and {node.has for node in nodes} == {fleet.live(name)}:
+                self.proven[name].add(fleet.live(name))
+
+    @invariant()
     def services_hold_what_groups_need(self) -> None:
         """Every rule that a node should have, or still runs, is there, unless the services have refused it."""
         fleet = self.rig.fleet
         known = fleet.served() | self.refused_by_services()
         shown = {fleet.live(fleet.key_of(node)) for node in fleet.nodes.values() if node.group in GROUPS}
         live = {fleet.live(group) for group in GROUPS}
-        runs = {node.has for node in fleet.nodes.values() if node.group in GROUPS and not node.refuses}
+        runs = {node.has for node in fleet.nodes.values() if node.group in GROUPS}
         assert (shown | live | runs) - {None} <= known
 
     def refused_by_services(self) -> set[str]:
         """Everything that the service may ever have refused."""
-        self.spurned = getattr(self, "spurned", set()) | self.rig.fleet.nodes["authz"].refuses
+        self.spurned |= self.rig.fleet.nodes["authz"].refuses
         return self.spurned
 
     def check_ends(self) -> None:
         """No group is on something that is refused while it has accepted something else."""
-        group_states = [state for state in self.rig.rollout.state() if state.name in GROUPS]
-        for state in group_states:
-            if state.refused and state.accepted is not None:
-                assert state.live == state.accepted
-            if state.rolled_back is None and (state.canary is None or state.canary.phase == "done"):
+        fleet = self.rig.fleet
+        for name in GROUPS:
+            nodes = [node for node in fleet.nodes.values() if fleet.key_of(node) == name]
+            if any(fleet.live(name) in node.refuses for node in nodes):
+                assert not self.proven[name] or fleet.live(name) in self.proven[name]
+        for state in self.rig.rollout.state():
+            if (
+                state.name in GROUPS
+                and state.rolled_back is None
+                and (state.canary is None or state.canary.phase == "done")
+            ):
                 assert state.live == state.desired
-        for node in self.rig.fleet.nodes.values():
+        for node in fleet.nodes.values():
             if node.group in GROUPS and not node.refuses:
-                assert node.has == self.rig.fleet.live(self.rig.fleet.key_of(node))
+                assert node.has == fleet.live(fleet.key_of(node))
 
 
 Rollouts.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)

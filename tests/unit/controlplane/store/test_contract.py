@@ -94,6 +94,15 @@ async def test_an_outcome_is_kept(store: RevisionStore) -> None:
     assert [head.outcome for head in await store.page()] == [Outcome.PENDING, Outcome.REFUSED]
 
 
+async def test_what_was_refused_stays_refused(store: RevisionStore) -> None:
+    """Whatever another replica says for its own nodes afterwards."""
+    await record(store, "a")
+    assert await store.mark(1, Outcome.REFUSED, {"edge": {"outcome": "refused"}})
+    assert await store.mark(1, Outcome.APPLIED, {"edge": {"outcome": "applied"}})
+    (head,) = await store.page()
+    assert (head.outcome, head.groups) == (Outcome.REFUSED, {"edge": {"outcome": "refused"}})
+
+
 async def test_pruning_keeps_the_newest_and_the_numbers(store: RevisionStore) -> None:
     """Old revisions go, numbers go on from where they were, and the newest can't go."""
     for text in "abcde":
