@@ -47,7 +47,8 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     """Construct the process; ``envoy`` is the binary that sees every snapshot first."""
     registry = CollectorRegistry()
     store = await open_store(settings.store_url.get_secret_value()) if settings.store_url else None
-    cache, ledger, placement, events = SnapshotCache(), Ledger(clock=time.time), Placement(), Events()
+    cache, ledger, events = SnapshotCache(), Ledger(clock=time.time), Events()
+    placement = Placement(service_identities=settings.service_identities)
     loads = LoadBook(interval=settings.load_report_seconds)
     server = grpc.aio.server(options=SERVER_OPTIONS)
     xds = XdsServer(cache=cache, ledger=ledger, place=placement.place, identifier=_identifier(), registry=registry)

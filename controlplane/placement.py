@@ -24,9 +24,15 @@ _Chosen = Callable[[Node, frozenset[str]], bool]
 
 
 class Placement:
-    """The node groups that are live now, and the canary if there is one."""
+    """The node groups that are live now, and the canary if there is one.
 
-    def __init__(self) -> None:
+    Args:
+        service_identities: patterns of what the services' certificates prove; nobody else is given policies. Without
+            any, everybody is who asks.
+    """
+
+    def __init__(self, *, service_identities: Sequence[str] = ()) -> None:
+        self._is_service = _chooser(NodeSelector(identities=tuple(service_identities)))
         self._groups: tuple[tuple[str, _Chosen], ...] | None = None
         self._picked: _Chosen | None = None
 
@@ -47,7 +53,7 @@ class Placement:
             type_url: what it asks for first: only the gateway's services ask for policies.
         """
         if type_url in _POLICIES:
-            return SERVICES
+            return SERVICES if self._is_service(node, identities) else None
         if self._groups is None:
             return UNASSIGNED
         for name, takes in self._groups:

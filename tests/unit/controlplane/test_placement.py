@@ -88,6 +88,15 @@ def test_who_asks_for_policies_is_a_service(type_url: str) -> None:
     assert placement.place(NODE, NOBODY, type_url) == SERVICES
 
 
+def test_policies_can_be_kept_to_those_who_prove_that_they_are_services() -> None:
+    """An Envoy that was broken into must not read the hashes of everybody's keys."""
+    placement = Placement(service_identities=["ext-authz.*.example"])
+    placement.assign([EDGE])
+    assert placement.place(NODE, PROVEN, AuthPolicy.TYPE_URL) is None
+    assert placement.place(NODE, frozenset({"ext-authz.eu.example"}), AuthPolicy.TYPE_URL) == SERVICES
+    assert placement.place(NODE, PROVEN, types.LISTENER) == "edge"
+
+
 def test_a_share_of_the_nodes_is_the_canary() -> None:
     """About as many as it says, and a larger share has all nodes of a smaller one."""
 
