@@ -90,7 +90,8 @@ class Changes:
                 async with self._database.reading("the newest revision cannot be read") as connection:
                     row = (await connection.execute(newest.order_by(revisions.c.number.desc()).limit(1))).one_or_none()
             except StoreError as error:
-                _log.warning("the newest revision is not known", reason=str(error))
+                if pause == _FIRST_PAUSE:
+                    _log.warning("the newest revision is not known; asking again until it is", reason=str(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
@@ -117,7 +118,8 @@ async def _listen(engine: AsyncEngine, ring: Callable[[], None]) -> None:
                     ring()
                     await _until_lost(driver)
         except StoreError as error:
-            _log.warning("notifications of other replicas are lost; looking every few seconds", reason=str(error))
+            if pause == _FIRST_PAUSE:
+                _log.warning("no notifications of other replicas; looking every few seconds", reason=str(error))
         await asyncio.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 

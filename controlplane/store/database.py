@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,12 @@ _DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "p
 _DEADLINE = 10.0
 _MIGRATION_DEADLINE = 60.0
 """Seconds; other replicas may be at it."""
+_POSTGRESQL: Mapping[str, Any] = {
+    "timeout": 5.0,
+    "command_timeout": _DEADLINE,
+    # A replica that stops amid a write loses its turn before those who wait for theirs give up.
+    "server_settings": {"idle_in_transaction_session_timeout": "5s"},
+}
 _MIGRATION_LOCK = 0x6761_7465_7761_7931
 """Any number will do that no other program takes for its advisory locks."""
 
@@ -94,10 +101,9 @@ def _is_sqlite(url: URL) -> bool:
 
 def _engine(url: URL) -> AsyncEngine:
     sqlite = _is_sqlite(url)
-    waits: dict[str, Any] = {"timeout": _DEADLINE} if sqlite else {"timeout": 5.0, "command_timeout": _DEADLINE}
     engine = create_async_engine(
         url,
-        connect_args=waits,
+        connect_args={"timeout": _DEADLINE} if sqlite else _POSTGRESQL,
         hide_parameters=True,
         max_overflow=0,
         pool_pre_ping=not sqlite,

@@ -18,7 +18,7 @@ from controlplane.store.tables import nodes
 LARGEST_BOOK = 20_000
 """Nodes that are remembered."""
 _BATCH = 500
-"""Rows of one statement: nine parameters each, of at most 32,766."""
+"""Rows of one transaction, so that nobody waits long for a turn."""
 
 
 class SqlNodeStore:
@@ -40,7 +40,7 @@ class SqlNodeStore:
         for start in range(0, len(rows), _BATCH):
             async with self._database.writing("nodes were not recorded", Turn.NODES) as connection:
                 batch = rows[start : start + _BATCH]
-                await connection.execute(upsert(connection, nodes, batch, where=_is_believed))
+                await connection.execute(upsert(connection, nodes, where=_is_believed), batch)
                 count = (await connection.execute(select(func.count()).select_from(nodes))).scalar_one()
                 if count > self._most:
                     await connection.execute(_removal(count - self._most))

@@ -127,7 +127,7 @@ class SqlRevisionStore:
     async def saw(self, origin: str, digest: str) -> None:
         """Remember the digest of the text that a source has now."""
         async with self._database.writing("what a source has was not recorded", Turn.REVISIONS) as connection:
-            await connection.execute(upsert(connection, origins, [{"origin": origin, "digest": digest}]))
+            await connection.execute(upsert(connection, origins), [{"origin": origin, "digest": digest}])
 
 
 def revision_row(revision: Revision) -> dict[str, Any]:

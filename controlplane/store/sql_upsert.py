@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import ColumnCollection, ColumnElement, Executable, Table
@@ -13,19 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 def upsert(
     connection: AsyncConnection,
     table: Table,
-    rows: Sequence[Mapping[str, Any]],
     *,
     where: Callable[[ColumnCollection[str, Any]], ColumnElement[bool]] | None = None,
 ) -> Executable:
-    """A statement that writes rows over those with the same key.
+    """A statement that writes rows, to be given with it, over those with the same key.
 
     Args:
         connection: on which it will be executed.
         table: with a primary key.
-        rows: all columns of each, no two with one key.
         where: from the columns of the new row, whether it may replace the old; ``None`` for always.
     """
-    statement = _insert(connection, table).values(list(rows))
+    statement = _insert(connection, table)
     key = [column.name for column in table.primary_key]
     changes = {name: statement.excluded[name] for name in (column.name for column in table.columns) if name not in key}
     condition = where(statement.excluded) if where is not None else None
@@ -34,7 +32,7 @@ def upsert(
 
 
 def insert_missing(connection: AsyncConnection, table: Table) -> Executable:
-    """A statement that writes rows whose keys are not there yet, and leaves out the others."""
+    """A statement that writes rows, to be given with it, whose keys are not there yet, and leaves out the others."""
     result: Executable = _insert(connection, table).on_conflict_do_nothing()
     return result
 

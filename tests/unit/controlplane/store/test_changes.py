@@ -63,7 +63,7 @@ async def record(store: Store) -> int:
     return (await store.revisions.record(raw, origin="", author="", message="", digest=digest)).number
 
 
-async def seconds_until_heard(writer: Store, heard: Heard, *, within: float = 1.0) -> float:
+async def seconds_until_heard(writer: Store, heard: Heard, *, within: float = 5.0) -> float:
     """How long after its record was answered a new number came."""
     number = await record(writer)
     written = asyncio.get_running_loop().time()
@@ -97,7 +97,7 @@ async def test_the_slow_get_the_newest_only(everything: Store) -> None:
 
 
 async def test_another_replica_hears_within_a_second(url: str) -> None:
-    """Records and marks of one store reach who follows another one on the same database."""
+    """Records and marks of one store reach who follows another one on its database; over SQLite's file a bit later."""
     one, two = await open_store(url), await open_store(url)
     try:
         async with following(two) as heard:
@@ -105,7 +105,8 @@ async def test_another_replica_hears_within_a_second(url: str) -> None:
             taken = [await seconds_until_heard(one, heard) for _ in range(5)]
             count = len(heard.numbers)
             await one.revisions.mark(heard.numbers[-1], Outcome.REFUSED)
-            await heard.until(lambda numbers: len(numbers) > count, seconds=1)
+            await heard.until(lambda numbers: len(numbers) > count, seconds=5)
+        assert max(taken) < (1.0 if url.startswith("postgresql") else 3.0)
         print(f"heard after at most {max(taken) * 1000:.1f} ms")
     finally:
         await one.close()
@@ -119,10 +120,13 @@ async def test_a_listener_whose_connection_was_ended_listens_again(postgres: Pos
     try:
         async with following(two) as heard:
             await seconds_until_heard(one, heard)
+            taken = []
             for _ in range(3):
                 assert postgres.terminate_listeners("terminated") >= 1
-                taken = await seconds_until_heard(one, heard)
-                print(f"heard {taken * 1000:.0f} ms after the listener's connection had ended")
+                taken.append(await seconds_until_heard(one, heard))
+        # Whoever only looks every few seconds is that fast by accident, and not every time.
+        assert sorted(taken)[1] < 1.0
+        print(f"heard {[round(one * 1000) for one in taken]} ms after the listener's connection had ended")
     finally:
         await one.close()
         await two.close()
@@ -141,6 +145,7 @@ async def test_a_server_that_comes_back_is_heard_again() -> None:
                 await heard.until(lambda numbers: len(numbers) > count, seconds=10)
                 assert heard.numbers[-1] == 1
                 taken = await seconds_until_heard(one, heard)
+                assert taken < 1.0
                 print(f"heard after {taken * 1000:.1f} ms once the server was back")
         finally:
             await one.close()

@@ -248,6 +248,17 @@ async def test_an_import_that_dies_on_the_way_changes_nothing(everything: Store,
     assert len(await exported(everything)) == 2
 
 
+async def test_pruning_amid_an_export_leaves_no_gap(everything: Store) -> None:
+    """An export is no transaction: what goes while it runs is missing at the old end, and it can be imported still."""
+    await fill(everything)
+    lines = []
+    async for line in everything.export():
+        lines.append(line)
+        if '"kind":"revision"' in line:
+            await everything.revisions.prune(2)
+    read_whole(lines)
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
