@@ -37,9 +37,9 @@ class ControlPlaneSettings(AdminSettings):
     """Where proxies and services fetch their configuration (xDS, gRPC)."""
 
     service_identities: tuple[str, ...] = ()
-    """What the certificates of ext_authz and of the rate-limit service prove, as a JSON list; ``*`` as in ``identities``
-    of a node group. With it nobody else gets the policies, which hold the hashes of API keys; without it everybody does
-    who can connect."""
+    """What the certificates of ext_authz and of the rate-limit service prove, as a JSON list; ``*`` as in the
+    ``identities`` of a node group. With it nobody else gets the policies, which hold the hashes of API keys; without
+    it everybody does who can connect."""
 
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
