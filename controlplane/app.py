@@ -18,6 +18,7 @@ from controlplane.admin.security.headers import local_hosts
 from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
 from controlplane.events import Events
 from controlplane.history import History
+from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.placement import Placement
 from controlplane.preflight import EnvoyPreflight
@@ -51,7 +52,9 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     placement = Placement(service_identities=settings.service_identities)
     loads = LoadBook(interval=settings.load_report_seconds)
     server = grpc.aio.server(options=SERVER_OPTIONS)
-    xds = XdsServer(cache=cache, ledger=ledger, place=placement.place, identifier=_identifier(), registry=registry)
+    replica = _identifier()
+    xds = XdsServer(cache=cache, ledger=ledger, place=placement.place, identifier=replica, registry=registry)
+    nodes = NodeBook(ledger=ledger, store=store.nodes if store is not None else None, replica=replica)
     load_reports = LoadReportServer(book=loads, place=placement.place)
     xds.add_to(server)
     load_reports.add_to(server)
@@ -82,7 +85,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             pipeline=pipeline,
             rollout=rollout,
             store=store,
-            ledger=ledger,
+            nodes=nodes,
             events=events,
             health=health,
             registry=registry,
@@ -100,6 +103,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         if preflight is not None:
             preflight.close()  # the thread that waits for Envoy's verdict would hold up the end of the process
         await client.aclose()
+        await nodes.write()  # who has gone with this replica
         if store is not None:
             await store.close()
 
@@ -110,6 +114,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         tasks={
             "pipeline": pipeline.run,
             "rollout": rollout.run,
+            "nodes": nodes.run,
             **({"certificates": https.keep_fresh} if https is not None else {}),
         },
         on_stopped=stopped,

@@ -34,10 +34,10 @@ from controlplane.admin.security.identity import Authenticator, Role
 from controlplane.admin.security.limits import Rate
 from controlplane.admin.settings import AdminSettings
 from controlplane.events import Events
+from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.rollout import Rollout
 from controlplane.store import Store
-from controlplane.xds.ledger import Ledger
 from servicekit.health import Health
 from servicekit.http import health_routes
 
@@ -75,7 +75,7 @@ class AdminParts:
     rollout: Rollout
     store: Store | None
     """Without one there is no history, and nothing can be changed."""
-    ledger: Ledger
+    nodes: NodeBook
     events: Events
     health: Health
     registry: CollectorRegistry
@@ -161,7 +161,7 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
         *(resources_router(section, changes, trail) for section in SECTIONS.values()),
         revisions_router(store.revisions if store is not None else None, parts.pipeline, changes, trail),
         rollout_router(parts.rollout, trail),
-        nodes_router(parts.ledger),
+        nodes_router(parts.nodes),
         events_router(parts.events, parts.health, authenticator, Listeners()),
         tokens_router(store.tokens if store is not None else None, trail),
         audit_router(store.audit if store is not None else None),

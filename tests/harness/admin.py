@@ -26,6 +26,7 @@ from controlplane.admin.security.limits import Rate
 from controlplane.admin.security.stored_tokens import StoredTokens
 from controlplane.events import Events
 from controlplane.history import History
+from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.placement import Placement
 from controlplane.rollout import Rollout
@@ -162,7 +163,7 @@ async def running_admin(
         pipeline=pipeline,
         rollout=rollout,
         store=store,
-        ledger=ledger,
+        nodes=NodeBook(ledger=ledger, store=store.nodes if store is not None else None, replica="test"),
         events=events,
         health=health,
         registry=CollectorRegistry(),

@@ -12,7 +12,7 @@ from controlplane.admin.errors import ApiError, declared
 from controlplane.admin.routing import api_router
 from controlplane.admin.security.access import Access, Needs
 from controlplane.admin.security.identity import Role
-from controlplane.xds.ledger import EndedClient, Ledger
+from controlplane.node_book import NodeBook, NodeView
 from controlplane.xds.status import TypeStatus
 
 
@@ -29,6 +29,8 @@ class TypeOut(BaseModel):
     """Version that it has acknowledged whole; empty before the first."""
     acked_at: datetime | None
     synced: bool
+    behind_since: datetime | None
+    """Since when it has something else than it should; null when it has that."""
     refused: str | None
     """The node's words when it refuses what it should have."""
     refused_last: str | None
@@ -38,19 +40,23 @@ class TypeOut(BaseModel):
 
 
 class NodeOut(BaseModel):
-    """One stream of a proxy or a service."""
+    """One proxy or service, with all of its streams."""
 
     id: str
     group: str
     user_agent: str
+    """Name and version of its software. A service may have the id of the proxy beside it, but never its software."""
+    replica: str
+    """The control plane that it is, or was last, connected to."""
     peer: str
     connected_since: datetime
     disconnected_at: datetime | None
+    last_seen: datetime
     synced: bool
     types: list[TypeOut]
 
 
-def nodes_router(ledger: Ledger) -> APIRouter:
+def nodes_router(book: NodeBook) -> APIRouter:
     """Routes about proxies and services."""
     router = api_router("nodes")
     may_read = Needs(Role.VIEWER)
@@ -65,55 +71,41 @@ def nodes_router(ledger: Ledger) -> APIRouter:
     ) -> list[NodeOut]:
         """Who is connected, and who was; by id."""
         found = [
-            node
-            for node in _nodes(ledger)
-            if (group is None or node.group == group)
-            and (connected is None or connected == (node.disconnected_at is None))
-            and (after is None or node.id > after)
+            view
+            for view in await book.nodes()
+            if (group is None or view.group == group)
+            and (connected is None or connected == (view.disconnected_at is None))
+            and (after is None or view.id > after)
         ]
-        return sorted(found, key=lambda node: (node.id, node.user_agent))[:limit]
+        return [_node(view) for view in found[:limit]]
 
     @router.get("/nodes/{id:path}", responses=declared(404, 422))
     async def get_node(
-        node_id: Annotated[str, Path(alias="id", min_length=1, max_length=1000)], _access: Access = Depends(may_read)
+        node_id: Annotated[str, Path(alias="id", min_length=1, max_length=1000)],
+        user_agent: str = Query("", max_length=253, description="What its software's name begins with."),
+        _access: Access = Depends(may_read),
     ) -> NodeOut:
-        """One node: its newest stream."""
-        found = [node for node in _nodes(ledger) if node.id == node_id]
+        """One node; of several with this id one that is connected, else the one last seen."""
+        found = [view for view in await book.node(node_id) if view.user_agent.startswith(user_agent)]
         if not found:
             raise ApiError(404, "no-such-node", "No node of this id was seen.")
-        return max(found, key=lambda node: (node.disconnected_at is None, node.connected_since))
+        return _node(found[0])
 
     return router
 
 
-def _nodes(ledger: Ledger) -> list[NodeOut]:
-    here = [
-        EndedClient(
-            node=client.node,
-            group=client.group,
-            peer=client.peer,
-            connected_at=client.connected_at,
-            disconnected_at=0.0,
-            types=ledger.statuses(client),
-        )
-        for client in ledger.clients()
-    ]
-    known = {client.node.id for client in here}
-    gone = {client.node.id: client for client in ledger.ended() if client.node.id not in known}
-    return [*(_node(client, None) for client in here), *(_node(one, one.disconnected_at) for one in gone.values())]
-
-
-def _node(client: EndedClient, gone_at: float | None) -> NodeOut:
-    types = [_type(status) for status in client.types]
+def _node(view: NodeView) -> NodeOut:
     return NodeOut(
-        id=client.node.id,
-        group=client.group,
-        user_agent=client.node.user_agent,
-        peer=client.peer,
-        connected_since=datetime.fromtimestamp(client.connected_at, UTC),
-        disconnected_at=_at(gone_at),
-        synced=all(one.synced for one in types),
-        types=types,
+        id=view.id,
+        group=view.group,
+        user_agent=view.user_agent,
+        replica=view.replica,
+        peer=view.peer,
+        connected_since=view.connected_at,
+        disconnected_at=view.disconnected_at,
+        last_seen=view.last_seen,
+        synced=view.synced,
+        types=[_type(status) for status in view.types],
     )
 
 
@@ -126,6 +118,7 @@ def _type(status: TypeStatus) -> TypeOut:
         acked=status.acked,
         acked_at=_at(status.acked_at),
         synced=status.synced,
+        behind_since=_at(status.behind_since),
         refused=status.error if status.refused else None,
         refused_last=status.error or None,
         refused_at=_at(status.error_at),
