@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from controlplane.rollout import NoCanaryError
+from controlplane.rollout.group import STANDING_SECONDS
 from controlplane.translate import SERVICES
 from tests.unit.controlplane.rollout.fleet import FleetNode, Rig, canary
 
@@ -31,6 +32,7 @@ class Rollouts(RuleBasedStateMachine):
         self.count = 0
         self.proven: dict[str, set[str | None]] = {name: set() for name in GROUPS}
         self.spurned: set[str] = set()
+        self.published: set[str] = set()
 
     def teardown(self) -> None:
         """Everybody answers: then every group has its release, or what it accepted."""
@@ -50,11 +52,13 @@ class Rollouts(RuleBasedStateMachine):
     @initialize(edge=contents, side=contents)
     def begin(self, edge: str, side: str) -> None:
         """The first release."""
+        self.published |= {edge, side}
         self.do(self.rig.publish(edge=edge, side=side))
 
     @rule(edge=contents, side=contents, tried=st.booleans())
     def publish(self, edge: str, side: str, *, tried: bool) -> None:
         """Another one, perhaps as a canary."""
+        self.published |= {edge, side}
         self.do(self.rig.publish(edge=edge, side=side, canary=canary() if tried else None))
 
     @rule(group=st.sampled_from(GROUPS), bad=refused, picked=st.booleans(), silent=st.booleans())
@@ -84,8 +88,8 @@ class Rollouts(RuleBasedStateMachine):
 
     @rule(bad=refused)
     def service_refuses(self, bad: set[str]) -> None:
-        """The service refuses some policies from now on."""
-        self.rig.fleet.nodes["authz"].refuses = bad
+        """The service refuses some rules from now on, of those that it never had."""
+        self.rig.fleet.nodes["authz"].refuses = bad - self.published
         self.do(self.rig.rollout.review())
 
     @rule(seconds=st.sampled_from([1.0, 11.0, 61.0, 601.0]))
@@ -93,6 +97,9 @@ class Rollouts(RuleBasedStateMachine):
         """Time passes."""
         self.rig.now += seconds
         self.do(self.rig.rollout.review())
+        if seconds > STANDING_SECONDS:
+            for name in GROUPS:
+                self.proven[name].add(self.rig.fleet.live(name))
 
     @rule(promoted=st.booleans())
     def end_canary(self, *, promoted: bool) -> None:
@@ -104,7 +111,7 @@ class Rollouts(RuleBasedStateMachine):
 
     @invariant()
     def note_what_groups_accept(self) -> None:
-        """What every node of a group runs, and there is one."""
+        """What every node of a group runs, and there is one; or what stood for long, and nobody refused it."""
         fleet = self.rig.fleet
         for name in GROUPS:
             nodes = [node for node in fleet.nodes.values() if fleet.key_of(node) == name]
