@@ -47,6 +47,7 @@ class Changes:
         self._listening = listening
         self._poll = _POLL_POSTGRESQL if listening is not None else _POLL_SQLITE
         self._bells: set[asyncio.Event] = set()
+        self._listeners: set[asyncio.Task[None]] = set()
 
     def ring(self) -> None:
         """Something was written here."""
@@ -72,14 +73,19 @@ class Changes:
                         await bell.wait()
         finally:
             self._bells.discard(bell)
-            if listener is not None:
-                listener.cancel()
-                await asyncio.wait({listener})
+            await _end(listener)
 
-    def _start_listener(self, bell: asyncio.Event) -> asyncio.Task[None] | None:
+    async def close(self) -> None:
+        """End what listens for those who follow still, and will hear nothing any more."""
+        await _end(self._listeners.copy())
+
+    def _start_listener(self, bell: asyncio.Event) -> set[asyncio.Task[None]]:
         if self._listening is None:
-            return None
-        return asyncio.create_task(_listen(self._listening, bell.set), name="revisions of other replicas")
+            return set()
+        task = asyncio.create_task(_listen(self._listening, bell.set), name="revisions of other replicas")
+        self._listeners.add(task)
+        task.add_done_callback(self._listeners.discard)
+        return {task}
 
     async def _look(self) -> tuple[int, str, str] | None:
         """Number, outcome and groups of the newest; waits until the database answers."""
@@ -96,6 +102,13 @@ class Changes:
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
                 return None if row is None else (row.number, row.outcome, repr(row.groups))
+
+
+async def _end(tasks: set[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
 
 
 async def tell(connection: AsyncConnection) -> None:

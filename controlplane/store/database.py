@@ -66,13 +66,18 @@ async def open_store(url: str) -> Store:
 def _assemble(engine: AsyncEngine, listening: AsyncEngine | None) -> Store:
     database = Database(engine, deadline=_DEADLINE)
     changes = Changes(database, listening=listening)
+
+    async def dispose() -> None:
+        await changes.close()
+        await database.close()
+
     return Store(
         revisions=SqlRevisionStore(database, changes),
         audit=SqlAuditLog(database),
         tokens=SqlTokenStore(database),
         nodes=SqlNodeStore(database),
         transfer=SqlTransfer(database, ring=changes.ring),
-        dispose=database.close,
+        dispose=dispose,
     )
 
 

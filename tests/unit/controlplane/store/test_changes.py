@@ -86,7 +86,7 @@ async def test_the_newest_is_told_now_and_when_it_changes(everything: Store) -> 
 
 
 async def test_the_slow_get_the_newest_only(everything: Store) -> None:
-    """What came while nobody asked is one number."""
+    """What came while nobody asked is one number; who stops asking without a word is no hindrance at the end."""
     await record(everything)
     changes = aiter(everything.revisions.changes())
     assert await anext(changes) == 1
