@@ -104,6 +104,19 @@ async def test_a_running_stream_moves_to_another_group() -> None:
         assert [r.name for r in (await stream.accept()).resources] == ["more"]
 
 
+async def test_a_running_stream_of_the_other_variant_moves_too() -> None:
+    """It ends with the whole of the new group and nothing else."""
+    async with grouped([EDGE]) as it, raw_stream(it.plane.address, delta=False, id="edge-1") as stream:
+        it.plane.cache.set("edge", Snapshot.of([encode_bytes("a", CDS, b"edge")]))
+        it.plane.cache.set("sidecar", Snapshot.of([encode_bytes("b", CDS, b"sidecar")]))
+        await stream.send(CDS)
+        assert [r.value for r in (await stream.accept()).resources] == [b"edge"]
+        it.assign(NodeGroup(name="sidecar"))
+        seen = [r.value for r in (await stream.accept()).resources]
+        while seen != [b"sidecar"]:
+            seen = [r.value for r in (await stream.accept()).resources]
+
+
 async def test_groups_that_have_the_same_are_changed_in_silence() -> None:
     """The next thing that the client hears is the next change."""
     async with grouped([EDGE]) as it, raw_stream(it.plane.address, delta=True, id="edge-1") as stream:
