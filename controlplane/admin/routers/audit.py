@@ -49,7 +49,9 @@ class VerdictOut(BaseModel):
     first_bad: int | None
     """Number of the first entry that does not fit to the one before."""
     count: int
-    """Entries that were looked at."""
+    """Entries that are good, counted from the first."""
+    head: str
+    """Digest of the last good entry. Note it elsewhere: that the log's end was cut off shows only there."""
 
 
 def audit_router(log: AuditLog | None) -> APIRouter:
@@ -79,7 +81,9 @@ def audit_router(log: AuditLog | None) -> APIRouter:
             verdict = await _there(log).verify()
         except StoreError as error:
             raise _unavailable() from error
-        return VerdictOut(whole=verdict.first_bad is None, first_bad=verdict.first_bad, count=verdict.count)
+        return VerdictOut(
+            whole=verdict.first_bad is None, first_bad=verdict.first_bad, count=verdict.count, head=verdict.head
+        )
 
     return router
 
