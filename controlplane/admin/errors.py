@@ -125,6 +125,13 @@ def install(app: FastAPI) -> None:
         detail = "The request does not have the form that is expected."
         return invalid(mistakes, detail=detail, code="invalid-request").response
 
+    async def from_a_mistake_of_ours(_request: Request, _error: Exception) -> Response:
+        # The server logs it; what it is about is nobody else's business.
+        return ApiError(
+            500, "internal-error", "Something is wrong with the gateway itself; its log says more."
+        ).response
+
+    app.add_exception_handler(Exception, from_a_mistake_of_ours)
     app.add_exception_handler(ApiError, from_api)
     app.add_exception_handler(HTTPException, from_http)
     app.add_exception_handler(RequestValidationError, from_validation)

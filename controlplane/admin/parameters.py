@@ -19,6 +19,11 @@ Wait = Annotated[
 ]
 IfMatch = Annotated[
     str | None,
-    Header(description="The ETag that has to be the current one still: of the resource, or of the document."),
+    Header(
+        alias="If-Match",
+        description="The ETag that has to be the current one still: of the resource, or of the document.",
+    ),
 ]
-IfNoneMatch = Annotated[str | None, Header(description="`*` to create only; an ETag to read only what is another.")]
+IfNoneMatch = Annotated[
+    str | None, Header(alias="If-None-Match", description="`*` to create only; an ETag to read only what is another.")
+]

@@ -38,8 +38,8 @@ _BODY: dict[str, Any] = {
 _DOCUMENT: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
-            YAML[0]: {"schema": {"type": "string"}},
             JSON: {"schema": {"$ref": "#/components/schemas/Document"}},
+            YAML[0]: {"schema": {"type": "string"}},
         },
         "headers": {"ETag": {"required": True, "schema": {"type": "string"}}},
     },

@@ -69,7 +69,9 @@ def events_router(
     @router.get("/events", response_class=Response, responses={200: {"content": content}, **declared(422)})
     async def stream_events(
         request: Request,
-        last_event_id: str | None = Header(None, max_length=100, description="The last event that you have seen."),
+        last_event_id: str | None = Header(
+            None, alias="Last-Event-ID", max_length=100, description="The last event that you have seen."
+        ),
         access: Access = Depends(may_read),
     ) -> Response:
         """What happens from now on, or what happened after `Last-Event-ID` as far as it is remembered."""

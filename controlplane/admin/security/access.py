@@ -12,10 +12,13 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from controlplane.admin.audit_trail import AuditTrail, Deed
-from controlplane.admin.errors import ApiError
+from controlplane.admin.errors import ApiError, MistakeOut, invalid, pointer_to
 from controlplane.admin.routing import BASE
 from controlplane.admin.security.guard import peer_address, unauthorized
 from controlplane.admin.security.identity import Identity, Role
+from controlplane.config.problems import suggestion
+
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,7 @@ class Needs:
         refusal = _refusal(identity, self.role, deed.target)
         if refusal is not None:
             raise refusal
+        _check_parameters(request)
         return Access(identity=identity, deed=deed)
 
 
@@ -74,6 +78,7 @@ class NeedsToWrite:
             if not dry_run:
                 await self._trail.refused(deed, refusal)
             raise refusal
+        _check_parameters(request)
         return Access(identity=identity, deed=deed, dry_run=dry_run)
 
 
@@ -139,6 +144,35 @@ def _identity(request: Request) -> Identity:
 
 def _path(request: Request) -> str:
     return str(request.scope["path"]).removeprefix(BASE)
+
+
+def _check_parameters(request: Request) -> None:
+    """Refuse a query parameter that means nothing here: who misspells ``dry_run`` must not change anything.
+
+    Raises:
+        ApiError: 422, there is one, or one that counts only once stands there twice.
+    """
+    route = request.scope.get("route")
+    known = set(_query_names(route.dependant)) if isinstance(route, APIRoute) else set()
+    given = [name for name, _ in request.query_params.multi_items()]
+    wrong = [name for name in dict.fromkeys(given) if name not in known or given.count(name) > 1]
+    if wrong:
+        mistakes = [
+            MistakeOut(
+                pointer=pointer_to(("query", name)),
+                code="unknown-parameter" if name not in known else "duplicate-parameter",
+                message="this means nothing here" if name not in known else "this stands here twice",
+                hint=suggestion(name, known),
+            )
+            for name in wrong[:_MOST_NAMED]
+        ]
+        raise invalid(mistakes, detail="The query holds what it should not.", code="invalid-request")
+
+
+def _query_names(dependant: Dependant) -> Iterator[str]:
+    yield from (field.alias for field in dependant.query_params)
+    for inner in dependant.dependencies:
+        yield from _query_names(inner)
 
 
 def _refusal(identity: Identity, needed: Role, path: str) -> ApiError | None:

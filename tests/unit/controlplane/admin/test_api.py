@@ -348,6 +348,14 @@ async def test_what_is_not_right_is_a_problem_document(
     problem(await admin.http.request(method, f"{V1}{path}", headers=headers, content=content), status)
 
 
+@pytest.mark.parametrize("query", ["dryrun=true", "dry_run=true&dry_run=true", "DRY_RUN=true"])
+async def test_a_misspelt_parameter_changes_nothing(admin: Admin, query: str) -> None:
+    """Who meant a dry run gets no real one."""
+    refused = problem(await admin.http.delete(f"{V1}/routes/rest?{query}"), 422)
+    assert refused["errors"][0]["pointer"].startswith("/query/")
+    assert await text(admin) == DOCUMENT
+
+
 async def test_methods_of_a_path_can_be_asked_for(admin: Admin) -> None:
     """OPTIONS says all; a method that is none says them too."""
     answer = await admin.http.options(f"{V1}/routes/rest")
