@@ -72,16 +72,16 @@ async def seconds_until_heard(writer: Store, heard: Heard, *, within: float = 5.
 
 
 async def test_the_newest_is_told_now_and_when_it_changes(everything: Store) -> None:
-    """Nothing before the first; then each record and each mark of the newest."""
+    """Nothing before the first; then each record and each mark of the newest, sooner than by looking now and then."""
     async with following(everything) as early:
-        await seconds_until_heard(everything, early)
-        await record(everything)
+        taken = [await seconds_until_heard(everything, early) for _ in range(4)]
+        assert min(taken) < 0.3
         async with following(everything) as late:
-            await late.until(lambda numbers: numbers == [2], seconds=1)
+            await late.until(lambda numbers: numbers == [4], seconds=5)
             count = len(late.numbers)
-            await everything.revisions.mark(2, Outcome.APPLIED, {"edge": {"outcome": "applied", "refused": {}}})
-            await late.until(lambda numbers: len(numbers) > count, seconds=1)
-            assert set(late.numbers) == {2}
+            await everything.revisions.mark(4, Outcome.APPLIED, {"edge": {"outcome": "applied", "refused": {}}})
+            await late.until(lambda numbers: len(numbers) > count, seconds=5)
+            assert set(late.numbers) == {4}
         assert early.numbers[0] == 1
 
 
