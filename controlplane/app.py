@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from controlplane.admin.api import AdminParts, Limits, build_admin_app
 from controlplane.admin.security.headers import local_hosts
 from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
+from controlplane.compiler import Compiler
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.node_book import NodeBook
@@ -27,6 +28,7 @@ from controlplane.settings import ControlPlaneSettings
 from controlplane.sources import EnvironmentSource, FileSource, Source
 from controlplane.store import open_store
 from controlplane.xds.cache import SnapshotCache
+from controlplane.xds.csds_server import CsdsServer
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.load_book import LoadBook
 from controlplane.xds.load_reports import LoadReportServer
@@ -58,6 +60,8 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     load_reports = LoadReportServer(book=loads, place=placement.place)
     xds.add_to(server)
     load_reports.add_to(server)
+    csds = CsdsServer(ledger=ledger, readers=settings.csds_readers)
+    csds.add_to(server)
     add_port(server, settings.xds_bind, settings)
     preflight = EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None
     rollout = Rollout(
@@ -71,11 +75,10 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     )
     pipeline = Pipeline(
         sources=[_source(settings)],
+        compiler=Compiler(preflight=preflight, listen_address=settings.listen_address),
         rollout=rollout,
         history=History(revisions=store.revisions if store is not None else None, keep=settings.store_revisions),
         events=events,
-        preflight=preflight,
-        listen_address=settings.listen_address,
         registry=registry,
     )
     client = httpx.AsyncClient(trust_env=False)
@@ -110,7 +113,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     return Process(
         health=health,
         http=HttpServer(app, settings.admin_bind, tls=https.context if https is not None else None),
-        grpc_server=DrainingServer(server, xds, load_reports),
+        grpc_server=DrainingServer(server, xds, load_reports, csds),
         tasks={
             "pipeline": pipeline.run,
             "rollout": rollout.run,

@@ -8,23 +8,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import NamedTuple
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from controlplane.config import ConfigError, GatewayConfig, Problem, load_document
+from controlplane.compiler import Compiled, Compiler
+from controlplane.config import ConfigError, GatewayConfig
 from controlplane.events import Events
 from controlplane.history import History
-from controlplane.model import Gateway
-from controlplane.preflight import EnvoyPreflight, PreflightUnavailableError, check_groups
-from controlplane.resolve import resolve
-from controlplane.rollout import GroupOutcome, ReleaseOutcome, Rollout
+from controlplane.live import Applied, Live, Status
+from controlplane.rollout import ReleaseOutcome, Rollout
 from controlplane.sources import Loaded, Source
 from controlplane.store import ConflictError, Outcome, Revision
-from controlplane.translate import Release, translate_release
 
 OUTCOME_SECONDS = 10.0
 """How long the nodes have to answer before a revision counts as timed out; a canary's time comes on top."""
@@ -35,100 +32,29 @@ ABOUT_NODES = ("group-", "canary-")
 _log = structlog.get_logger(__name__)
 
 
-class Compiled(NamedTuple):
-    """What a document means, and what nodes would get."""
-
-    gateway: Gateway
-    release: Release
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
-    """What nodes should have."""
-
-    number: int | None
-    """Its number in the history; ``None`` when it is not there."""
-    origin: str
-    """Where the document came from."""
-    text: bytes
-    document: GatewayConfig
-    compiled: Compiled
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Status:
-    """What is live, and what was refused last."""
-
-    live: Live | None = None
-    """``None`` before the first."""
-    live_since: datetime | None = None
-    outcome: Outcome = Outcome.PENDING
-    """What became of it on the nodes that are connected."""
-    groups: tuple[GroupOutcome, ...] = ()
-    """The same by node group; empty before they had their time."""
-    refused: tuple[Problem, ...] = ()
-    """Why the newest document is not live; empty when it is."""
-    refused_at: datetime | None = None
-
-    @property
-    def digest(self) -> str:
-        """Hash of everything that the live document means; empty before the first."""
-        return self.live.compiled.release.versions if self.live else ""
-
-    @property
-    def number(self) -> int | None:
-        """That of the live document in the history; ``None`` when it is not there."""
-        return self.live.number if self.live else None
-
-    @property
-    def origin(self) -> str:
-        """Where the live document came from; empty before the first."""
-        return self.live.origin if self.live else ""
-
-    @property
-    def gateway(self) -> Gateway | None:
-        """What the live document means."""
-        return self.live.compiled.gateway if self.live else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Applied:
-    """What became of a document that somebody sent."""
-
-    number: int
-    digest: str
-    changed: bool
-    """Whether it means anything else than what was live before."""
-    outcome: Outcome
-    groups: tuple[GroupOutcome, ...]
-
-
 class Pipeline:
     """Brings documents live, one after the other: each good one goes out, each bad one is named and changes nothing.
 
     Args:
         sources: whom to follow.
-        preflight: asks the real Envoy before anything goes live; ``None`` where there is no binary.
-        listen_address: IP address of listeners that name none.
+        compiler: what it refuses does not go live.
     """
 
     def __init__(
         self,
         *,
         sources: Sequence[Source],
+        compiler: Compiler,
         rollout: Rollout,
         history: History,
         events: Events,
-        preflight: EnvoyPreflight | None,
-        listen_address: str,
         registry: CollectorRegistry,
     ) -> None:
         self._sources = sources
+        self._compiler = compiler
         self._rollout = rollout
         self._history = history
         self._events = events
-        self._preflight = preflight
-        self._listen_address = listen_address
         self._turn = asyncio.Lock()
         self._came = asyncio.Event()
         """Set when something else comes live."""
@@ -147,7 +73,7 @@ class Pipeline:
 
     async def run(self) -> None:
         """Begin with the newest revision, then follow the sources and the other replicas, for ever."""
-        if self._preflight is None:
+        if not self._compiler.asks_envoy:
             _log.warning("no Envoy binary here: snapshots go live without having been shown to one")
         await self._catch_up()
         async with asyncio.TaskGroup() as tasks:
@@ -199,7 +125,7 @@ class Pipeline:
         """
         if parent is not None and self.live is not None and self.live.number not in (None, parent):
             raise ConflictError(f"the newest revision is {self.live.number}, not {parent}")
-        document, compiled = await asyncio.to_thread(self._load, text, origin)
+        document, compiled = await asyncio.to_thread(self._compiler.load, text, origin)
         async with self._turn:
             revision = await self._history.commit(text, author=author, origin=origin, message=message, parent=parent)
             live = Live(number=revision.number, origin=origin, text=text, document=document, compiled=compiled)
@@ -214,26 +140,8 @@ class Pipeline:
         )
 
     def compile(self, document: GatewayConfig) -> Compiled:
-        """What ``document`` means on this gateway, shown to Envoy. Blocks.
-
-        Raises:
-            ConfigError: its parts don't fit together, or Envoy refuses what it becomes.
-        """
-        gateway, release = self._translate(document)
-        if self._preflight is not None:
-            try:
-                check_groups(self._preflight, document, release.groups, lambda other: self._translate(other)[1].groups)
-            except PreflightUnavailableError as error:
-                _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
-        return Compiled(gateway, release)
-
-    def _translate(self, document: GatewayConfig) -> tuple[Gateway, Release]:
-        gateway = resolve(document, listen_address=self._listen_address)
-        return gateway, translate_release(gateway)
-
-    def _load(self, text: bytes, origin: str) -> tuple[GatewayConfig, Compiled]:
-        document = load_document(text, origin=origin)
-        return document, self.compile(document)
+        """:meth:`Compiler.compile`."""
+        return self._compiler.compile(document)
 
     async def _follow_source(self, source: Source) -> None:
         async for loaded in source.documents():
@@ -265,7 +173,7 @@ class Pipeline:
     async def _adopt(self, revision: Revision) -> None:
         """Bring a revision live that is in the history."""
         try:
-            document, compiled = await asyncio.to_thread(self._load, revision.text, _origin(revision))
+            document, compiled = await asyncio.to_thread(self._compiler.load, revision.text, _origin(revision))
         except ConfigError as error:
             self._refuse(_origin(revision), error)
             return

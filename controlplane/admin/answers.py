@@ -8,9 +8,10 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
+from controlplane.compiler import Compiled
 from controlplane.difference import compare_gateways, compare_snapshots
+from controlplane.live import Applied
 from controlplane.model import Gateway
-from controlplane.pipeline import Applied, Compiled
 from controlplane.store import Outcome
 from controlplane.translate.release import SERVICES, Release
 from controlplane.xds.snapshot import Snapshot

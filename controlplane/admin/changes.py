@@ -13,10 +13,12 @@ from controlplane.admin.audit_trail import AuditTrail, Entry, named
 from controlplane.admin.editing import Draft, EditError
 from controlplane.admin.errors import ApiError, invalid_document, pointer_to
 from controlplane.admin.security.access import Access
+from controlplane.compiler import Compiled
 from controlplane.config import ConfigError, load_document
 from controlplane.config.problems import Path
 from controlplane.history import NoStoreError
-from controlplane.pipeline import Compiled, Live, Pipeline
+from controlplane.live import Live
+from controlplane.pipeline import Pipeline
 from controlplane.store import ConflictError, StoreError
 
 ORIGIN = "request"

@@ -13,7 +13,7 @@ from fastapi import Request
 from controlplane.admin.errors import ApiError
 
 if TYPE_CHECKING:
-    from controlplane.pipeline import Live
+    from controlplane.live import Live
 
 _TAG = r'(?:W/)?"[\x21\x23-\x7e\x80-\xff]*"'
 _LIST = re.compile(rf"\s*(?:{_TAG}\s*,\s*)*{_TAG}\s*")

@@ -21,7 +21,7 @@ from controlplane.admin.merge_patch import merge_patch
 from controlplane.admin.security.access import Access
 from controlplane.config import ConfigError
 from controlplane.config.problems import Path
-from controlplane.pipeline import Live
+from controlplane.live import Live
 
 _Write = Callable[[Any, Draft, Resource | None], tuple[bytes, Point]]
 """Makes the new text, and says where in the request a path of it stands."""

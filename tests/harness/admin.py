@@ -24,6 +24,7 @@ from controlplane.admin.security.guard import Guard
 from controlplane.admin.security.identity import FirstThatKnows
 from controlplane.admin.security.limits import Rate
 from controlplane.admin.security.stored_tokens import StoredTokens
+from controlplane.compiler import Compiler
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.node_book import NodeBook
@@ -148,8 +149,7 @@ async def running_admin(
         rollout=rollout,
         history=History(revisions=store.revisions if store is not None else None, keep=1000),
         events=events,
-        preflight=None,
-        listen_address="127.0.0.1",
+        compiler=Compiler(preflight=None, listen_address="127.0.0.1"),
         registry=CollectorRegistry(),
     )
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
+from controlplane.compiler import Compiler
 from controlplane.config import ConfigError, load_document
 from controlplane.events import Events
 from controlplane.history import History
@@ -89,8 +90,7 @@ def pipeline(
         ),
         history=History(revisions=store.revisions if store else None, keep=100),
         events=happening,
-        preflight=preflight,
-        listen_address="127.0.0.1",
+        compiler=Compiler(preflight=preflight, listen_address="127.0.0.1"),
         registry=CollectorRegistry(),
     )
 

@@ -24,7 +24,7 @@ from controlplane.admin.security.identity import Role
 from controlplane.config.parts import is_in_parts, parse_parts
 from controlplane.config.problems import ConfigError
 from controlplane.config.yaml_text import parse_yaml
-from controlplane.pipeline import Live
+from controlplane.live import Live
 
 _BODY: dict[str, Any] = {
     "requestBody": {

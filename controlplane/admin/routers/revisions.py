@@ -21,8 +21,9 @@ from controlplane.admin.routers.document import replacing
 from controlplane.admin.routing import api_router
 from controlplane.admin.security.access import Access, Needs, NeedsToChange
 from controlplane.admin.security.identity import Role
+from controlplane.compiler import Compiled
 from controlplane.config import ConfigError, load_document
-from controlplane.pipeline import Compiled, Pipeline
+from controlplane.pipeline import Pipeline
 from controlplane.store import LARGEST_NUMBER, Outcome, Revision, RevisionHead, RevisionStore, StoreError
 
 _OtherNumber = Annotated[int, Query(ge=1, le=LARGEST_NUMBER, description="The number of the revision to compare with.")]

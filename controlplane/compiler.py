@@ -1,0 +1,67 @@
+"""From a document's text to what nodes would get, with every mistake named on the way."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import structlog
+
+from controlplane.config import GatewayConfig, load_document
+from controlplane.model import Gateway
+from controlplane.preflight import EnvoyPreflight, PreflightUnavailableError, check_groups
+from controlplane.resolve import resolve
+from controlplane.translate import Release, translate_release
+
+_log = structlog.get_logger(__name__)
+
+
+class Compiled(NamedTuple):
+    """What a document means, and what nodes would get."""
+
+    gateway: Gateway
+    release: Release
+
+
+class Compiler:
+    """Says what documents mean on this gateway. Every method blocks.
+
+    Args:
+        preflight: asks the real Envoy; ``None`` where there is no binary.
+        listen_address: IP address of listeners that name none.
+    """
+
+    def __init__(self, *, preflight: EnvoyPreflight | None, listen_address: str) -> None:
+        self._preflight = preflight
+        self._listen_address = listen_address
+
+    @property
+    def asks_envoy(self) -> bool:
+        """Whether what Envoy would refuse is found here."""
+        return self._preflight is not None
+
+    def compile(self, document: GatewayConfig) -> Compiled:
+        """What ``document`` means on this gateway, shown to Envoy. Blocks.
+
+        Raises:
+            ConfigError: its parts don't fit together, or Envoy refuses what it becomes.
+        """
+        gateway, release = self._translate(document)
+        if self._preflight is not None:
+            try:
+                check_groups(self._preflight, document, release.groups, lambda other: self._translate(other)[1].groups)
+            except PreflightUnavailableError as error:
+                _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
+        return Compiled(gateway, release)
+
+    def _translate(self, document: GatewayConfig) -> tuple[Gateway, Release]:
+        gateway = resolve(document, listen_address=self._listen_address)
+        return gateway, translate_release(gateway)
+
+    def load(self, text: bytes, origin: str) -> tuple[GatewayConfig, Compiled]:
+        """Read a document and say what it means; ``origin`` is what problems call it.
+
+        Raises:
+            ConfigError: as :meth:`compile`, or it cannot be read.
+        """
+        document = load_document(text, origin=origin)
+        return document, self.compile(document)
