@@ -6,7 +6,8 @@ import ipaddress
 import re
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import InitErrorDetails
 
 from controlplane.config.base import mistake
 from servicekit.contracts.data_plane import RESERVED_PREFIX
@@ -82,11 +83,14 @@ def _check_ip(text: str) -> str:
     return text
 
 
-def _check_unique(values: list[_T]) -> list[_T]:
-    for index, value in enumerate(values):
-        if value in values[:index]:
-            raise mistake("duplicate", f"{value!s} stands here twice")
-    return values
+def _check_unique(items: list[_T]) -> list[_T]:
+    seen: set[object] = set()
+    for index, item in enumerate(items):
+        if item in seen:
+            wrong = mistake("duplicate", f"{item} stands here twice")
+            raise ValidationError.from_exception_data("list", [InitErrorDetails(type=wrong, loc=(index,), input=None)])
+        seen.add(item)
+    return items
 
 
 _name_check, _name_schema = _matching(
