@@ -62,11 +62,13 @@ def plan(
     from gateway.cli.admin_client import admin_client
     from gateway.cli.changes import difference_lines, has_changes
     from gateway.cli.document_file import mistakes_shown, read_document
-    from gateway.cli.output import show
+    from gateway.cli.output import show, understood
 
     document = read_document(file)
     with mistakes_shown(document), admin_client(context) as client:
         answer = client.send("POST", "/plan", body=document.body)
+    with understood():
+        changes = has_changes(answer)
     show(answer, output, difference_lines)
-    if exit_code and has_changes(answer):
+    if exit_code and changes:
         raise typer.Exit(CHANGES)

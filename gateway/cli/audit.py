@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.options import ContextName, Limit
-from gateway.cli.output import Format, Output, Rows, plain, show
+from gateway.cli.output import Format, Output, Rows, plain, show, understood
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +31,6 @@ def log(
     with admin_client(context) as client:
         page = client.get("/audit", {"limit": limit, "before": before})
     show(page, output, _table)
-    if output is Output.TEXT and page["before"] is not None:
-        typer.echo(f"older ones: gateway audit log --before {page['before']}")
 
 
 def verify(context: ContextName = None, output: Format = Output.TEXT) -> None:
@@ -41,20 +39,22 @@ def verify(context: ContextName = None, output: Format = Output.TEXT) -> None:
 
     with admin_client(context) as client:
         verdict = client.get("/audit/verify")
-    bad = verdict["first_bad"]
-    show(verdict, output, lambda _: [f"{plain(verdict['count'])} entries: {_said(bad)}"])
-    if bad is not None:
+    with understood():
+        whole = verdict["whole"] is True
+    show(verdict, output, lambda _: [plain(f"{verdict['count']} entries: {_said(verdict)}")])
+    if not whole:
         raise typer.Exit(1)
 
 
-def _said(first_bad: int | None) -> str:
-    return "the chain is whole" if first_bad is None else f"the chain is broken at entry {plain(first_bad)}"
+def _said(verdict: dict[str, Any]) -> str:
+    return "the chain is whole" if verdict["whole"] is True else f"the chain is broken at entry {verdict['first_bad']}"
 
 
 def _table(page: dict[str, Any]) -> Rows:
     names = ("number", "at", "actor", "address", "action", "target", "detail")
     rows = [[_cell(one[name]) for name in names] for one in page["items"]]
-    return Rows(names, rows, empty="no entries")
+    more = "" if page["before"] is None else f"older ones: gateway audit log --before {page['before']}"
+    return Rows(names, rows, empty="no entries", more=more)
 
 
 def _cell(value: Any) -> str:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 15.0
 """Seconds between two attempts to connect again."""
+_PASSING = (429, 502, 503, 504)
+"""Refusals of a control plane that begins, or of what stands before it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -50,6 +52,7 @@ def follow(client: AdminClient, last_id: str) -> Iterator[dict[str, Any]]:
     """
     from gateway.cli.admin_client import LostError
     from gateway.cli.event_stream import EventParser, TooLargeEventError
+    from gateway.cli.refusals import RefusedError
     from gateway.errors import CommandError
 
     pause, connected = _FIRST_PAUSE, False
@@ -64,6 +67,9 @@ def follow(client: AdminClient, last_id: str) -> Iterator[dict[str, Any]]:
                         yield read_event(event)
         except LostError:
             if not connected:
+                raise
+        except RefusedError as error:
+            if not connected or error.status not in _PASSING:
                 raise
         except TooLargeEventError as error:
             raise CommandError("an event has more bytes than any has") from error

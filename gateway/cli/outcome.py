@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from gateway.cli.changes import difference_lines
-from gateway.cli.output import Output, plain, show
+from gateway.cli.output import Output, plain, show, understood
 
 _GOOD = ("applied",)
 _NOT_BAD = ("applied", "pending", "timed_out")
@@ -30,11 +30,11 @@ def show_outcome(answer: dict[str, Any], output: Output, *, waited: bool) -> Non
     Raises:
         Exit: with 1 unless every node has it, or nobody waited for that.
     """
-    if "outcome" not in answer:
-        show(answer, output, difference_lines)
-        return
-    show(answer, output, outcome_lines)
-    if answer["outcome"] not in (_GOOD if waited else _NOT_BAD):
+    with understood():
+        planned = "outcome" not in answer
+        well = planned or answer["outcome"] in (_GOOD if waited else _NOT_BAD)
+    show(answer, output, difference_lines if planned else outcome_lines)
+    if not well:
         raise typer.Exit(1)
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
+
+from gateway.errors import CommandError
 
 _NOT_A_TERMINAL = 10_000
 """Columns: where nobody looks, no cell is folded, so that ``grep`` finds what it looks for."""
@@ -34,6 +37,8 @@ class Rows:
     rows: Sequence[Sequence[object]]
     empty: str = ""
     """What is said in place of a table without rows."""
+    more: str = ""
+    """What is said below it: where the next page is."""
 
 
 Text = Iterable[str] | Rows
@@ -41,13 +46,33 @@ Text = Iterable[str] | Rows
 
 
 def show(value: Any, output: Output, text: Callable[[Any], Text]) -> None:
-    """Print an answer: ``text`` makes it readable; programs get it as it is."""
+    """Print an answer: ``text`` makes it readable; programs get it as it is.
+
+    Raises:
+        CommandError: it has not the shape that ``text`` knows.
+    """
     if output is Output.JSON:
         typer.echo(as_json(value))
     elif output is Output.YAML:
         typer.echo(as_yaml(value), nl=False)
     else:
-        print_text(text(value))
+        with understood():
+            made = text(value)
+            shown = made if isinstance(made, Rows) else list(made)
+        print_text(shown)
+
+
+@contextmanager
+def understood() -> Iterator[None]:
+    """Around reading an answer.
+
+    Raises:
+        CommandError: it has another shape than that of this version.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise CommandError("this is no answer that is known here: the gateway may be of another version") from error
 
 
 def print_text(text: Text) -> None:
@@ -55,16 +80,20 @@ def print_text(text: Text) -> None:
     if not isinstance(text, Rows):
         for line in text:
             typer.echo(line)
-    elif text.rows:
+        return
+    if text.rows:
         _print_table(text)
     elif text.empty:
         typer.echo(text.empty)
+    if text.more:
+        typer.echo(plain(text.more))
 
 
 def print_document(text: str) -> None:
     """Print a document as it was written, so that it can be applied again; on a terminal, harmless to it."""
     if sys.stdout.isatty():
         text = "".join(one if one.isprintable() or one in "\n\t" else " " for one in text)
+    text = text.encode(errors="replace").decode()  # JSON may hold what UTF-8 cannot
     sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gateway.cli.options import ContextName, DryRun, IfMatch, Limit, Message, Timeout
-from gateway.cli.output import Format, Output, Rows, as_yaml, plain, show
+from gateway.cli.output import Format, Output, Rows, as_yaml, show
 
 if TYPE_CHECKING:
     from gateway.cli.part_file import PartFile
@@ -70,8 +70,6 @@ def get(
             return
         page = client.get(path_to(kind.segment), {"limit": limit, "after": after, "q": search})
     show(page, output, lambda _: _table(page, kind))
-    if output is Output.TEXT and page["after"] is not None:
-        typer.echo(f"more: gateway get {kind} --after {plain(page['after'])}")
 
 
 def put(
@@ -174,4 +172,5 @@ def _perform(write: Write, part: PartFile | None, context: str | None, output: O
 
 def _table(page: dict[str, Any], kind: Kind) -> Rows:
     rows = [(one["name"], json.dumps(one["value"], ensure_ascii=False)) for one in page["items"]]
-    return Rows(("name", "as it is written"), rows, empty=f"no {kind}")
+    more = "" if page["after"] is None else f"more: gateway get {kind} --after {page['after']}"
+    return Rows(("name", "as it is written"), rows, empty=f"no {kind}", more=more)

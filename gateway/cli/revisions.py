@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.options import ContextName, DryRun, IfMatch, Limit, Message, Number, Timeout
-from gateway.cli.output import Format, Output, Rows, print_document, show
+from gateway.cli.output import Format, Output, Rows, print_document, show, understood
 
 _COLUMNS = ("number", "created_at", "outcome", "author", "origin", "message")
 
@@ -33,8 +33,6 @@ def log(
     with admin_client(context) as client:
         page = client.get("/revisions", {"limit": limit, "before": before, "author": author, "outcome": outcome})
     show(page, output, _table)
-    if output is Output.TEXT and page["before"] is not None:
-        typer.echo(f"older ones: gateway log --before {page['before']}")
 
 
 def show_revision(
@@ -51,7 +49,9 @@ def show_revision(
         if number is not None:
             revision = client.get(path_to("revisions", number))
             if output is Output.TEXT:
-                print_document(revision["text"])
+                with understood():
+                    text = str(revision["text"])
+                print_document(text)
             else:
                 show(revision, output, lambda _: ())
         elif output is Output.TEXT:
@@ -104,4 +104,5 @@ def rollback(
 
 def _table(page: dict[str, Any]) -> Rows:
     rows = [[one[name] for name in _COLUMNS] for one in page["items"]]
-    return Rows(("number", "when", *_COLUMNS[2:]), rows, empty="no revisions")
+    more = "" if page["before"] is None else f"older ones: gateway log --before {page['before']}"
+    return Rows(("number", "when", *_COLUMNS[2:]), rows, empty="no revisions", more=more)

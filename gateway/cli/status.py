@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from gateway.cli.options import ContextName
-from gateway.cli.output import Format, Output, plain, show
+from gateway.cli.output import Format, Output, plain, show, understood
 
 
 def register(app: typer.Typer) -> None:
@@ -36,8 +36,9 @@ def whoami(context: ContextName = None, output: Format = Output.TEXT) -> None:
         answer = client.get("/whoami")
     finally:
         client.close()
-    asked = {"gateway": target.url, "chosen_by": target.origin}
-    show({**asked, **answer}, output, _lines)
+    with understood():
+        answer = {"gateway": target.url, "chosen_by": target.origin, **answer}
+    show(answer, output, _lines)
 
 
 def _status_lines(answer: dict[str, Any]) -> Iterable[str]:

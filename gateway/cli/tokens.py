@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.options import ContextName, Limit
-from gateway.cli.output import Format, Output, Rows, plain, show
+from gateway.cli.output import Format, Output, Rows, plain, show, understood
 
 
 class RoleName(StrEnum):
@@ -48,9 +48,10 @@ def create(
         asked["expires_at"] = _at(expires_in).isoformat()
     with admin_client(context) as client:
         made = client.send("POST", "/tokens", body=Body.of(asked))
+    with understood():
+        about = plain(f"{made['id']}: {name}, {role.value}; it is not shown again")
     show(made, output, lambda _: [plain(made["token"])])
-    if output is Output.TEXT:
-        typer.echo(plain(f"{made['id']}: {name}, {role.value}; it is not shown again"), err=True)
+    typer.echo(about, err=True)
 
 
 def list_tokens(
@@ -65,8 +66,6 @@ def list_tokens(
     with admin_client(context) as client:
         page = client.get("/tokens", {"limit": limit, "after": after})
     show(page, output, _table)
-    if output is Output.TEXT and page["after"] is not None:
-        typer.echo(f"more: gateway tokens list --after {plain(page['after'])}")
 
 
 def revoke(
@@ -94,7 +93,9 @@ def _at(lifetime: str) -> datetime:
 def _table(page: dict[str, Any]) -> Rows:
     names = ("id", "name", "role", "scopes", "created_at", "expires_at", "revoked_at", "last_used_at")
     rows = [[_cell(one.get(name)) for name in names] for one in page["items"]]
-    return Rows([name.replace("_", " ").removesuffix(" at") for name in names], rows, empty="no tokens")
+    titles = [name.replace("_", " ").removesuffix(" at") for name in names]
+    more = "" if page["after"] is None else f"more: gateway tokens list --after {page['after']}"
+    return Rows(titles, rows, empty="no tokens", more=more)
 
 
 def _cell(value: object) -> str:

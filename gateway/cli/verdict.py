@@ -11,6 +11,7 @@ from controlplane.model import Gateway
 from controlplane.resolve import resolve
 from gateway.cli.admin_client import admin_client
 from gateway.cli.document_file import DocumentFile, UnreadableError, mistake_lines, read_document
+from gateway.cli.output import plain, understood
 from gateway.cli.refusals import Mistake, RefusedError
 
 _ANY_ADDRESS = "127.0.0.1"
@@ -58,7 +59,8 @@ def ask(name: str, context: str | None) -> Verdict:
             if not error.mistakes:
                 raise
             return Verdict(document=document, mistakes=error.mistakes)
-    counts = {str(key): value for key, value in answer.items() if isinstance(value, int)}
+    with understood():
+        counts = {str(key): value for key, value in answer.items() if isinstance(value, int)}
     return Verdict(document=document, counts=counts)
 
 
@@ -106,7 +108,7 @@ def _mistake(problem: Problem, name: str) -> Mistake:
 
 
 def _counted(count: int, name: str) -> str:
-    words = name.replace("_", " ")
+    words = plain(name.replace("_", " "))
     return f"{count} {words.removesuffix('s') if count == 1 else words}"
 
 

@@ -10,47 +10,10 @@ import httpx
 import pytest
 
 from tests.harness.command import TOKEN, ControlPlane, command, control_plane
+from tests.harness.command_table import COMMANDS
 from tests.harness.http_answers import Answered, http_answers
 
-_SECTIONS = ("listeners", "upstreams", "routes", "authentication", "rate-limits", "node-groups")
 _BASE = "/api/v1"
-
-COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
-    ("GET", "/status"): ("status",),
-    ("GET", "/whoami"): ("whoami",),
-    ("POST", "/validate"): ("validate", "--remote", "DOCUMENT"),
-    ("POST", "/plan"): ("plan", "DOCUMENT"),
-    ("GET", "/document"): ("show",),
-    ("PUT", "/document"): ("apply", "DOCUMENT"),
-    ("GET", "/revisions"): ("log",),
-    ("GET", "/revisions/{number}"): ("show", "1"),
-    ("GET", "/revisions/{number}/diff"): ("diff", "1", "2"),
-    ("POST", "/revisions/{number}/rollback"): ("rollback", "1"),
-    ("GET", "/rollout"): ("rollout",),
-    ("POST", "/rollout/promote"): ("rollout", "promote"),
-    ("POST", "/rollout/abort"): ("rollout", "abort"),
-    ("GET", "/nodes"): ("nodes",),
-    ("GET", "/nodes/{id}"): ("nodes", "show", "envoy-1"),
-    ("GET", "/events"): ("events",),
-    ("GET", "/tokens"): ("tokens", "list"),
-    ("POST", "/tokens"): ("tokens", "create", "ci", "--role", "viewer"),
-    ("DELETE", "/tokens/{id}"): ("tokens", "revoke", "abc"),
-    ("GET", "/audit"): ("audit", "log"),
-    ("GET", "/audit/verify"): ("audit", "verify"),
-    ("GET", "/export"): ("export",),
-    ("POST", "/import"): ("import", "DOCUMENT"),
-} | {
-    (method, f"/{section.replace('-', '_')}{name}"): words
-    for section in _SECTIONS
-    for method, name, words in (
-        ("GET", "", ("get", section)),
-        ("GET", "/{name}", ("get", section, "a/b")),
-        ("PUT", "/{name}", ("put", section, "a/b", "-f", "DOCUMENT")),
-        ("PATCH", "/{name}", ("patch", section, "a/b", "-f", "DOCUMENT")),
-        ("DELETE", "/{name}", ("delete", section, "a/b")),
-    )
-}
-"""The command that performs each operation."""
 
 
 @pytest.fixture(scope="module")
