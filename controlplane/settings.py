@@ -44,6 +44,10 @@ class ControlPlaneSettings(AdminSettings):
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
 
+    csds_readers: tuple[str, ...] = ()
+    """Names (subject alternative names) of client certificates that may read what every node has over xDS's own status
+    service (CSDS), as a JSON list. Without TLS whoever reaches ``xds_bind`` on this machine may, and nobody else."""
+
     load_report_seconds: float = Field(default=5.0, ge=0.2, le=300)
     """Longest time between two load reports of a node while a canary is watched. Without one there are no reports."""
 

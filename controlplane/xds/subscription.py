@@ -324,11 +324,12 @@ def _blamed(outstanding: Outstanding, words: str) -> Iterator[str]:
     """Resources new to the client that it means by its ``words``: those that it names, or the only one there was."""
     alone = len(outstanding.added) + len(outstanding.changed) == 1
     for resource in outstanding.added:
-        if alone or _mentions(words, resource.name):
+        if alone or mentions(words, resource.name):
             yield resource.name
 
 
-def _mentions(words: str, name: str) -> bool:
+def mentions(words: str, name: str) -> bool:
+    """Whether ``name`` stands in ``words``, and not only as part of a longer name."""
     return name in words and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)", words) is not None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,9 +21,11 @@ from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
 from controlplane.xds.cache import SnapshotCache
+from controlplane.xds.csds_server import CsdsServer
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.messages import Node
 from controlplane.xds.server import SERVER_OPTIONS, DrainingServer, Place, ServerLimits, XdsServer
+from controlplane.xds.subscription import MAX_RESPONSE_BYTES
 from servicekit.address import Address
 from servicekit.settings import PeerSettings
 from servicekit.tls import add_port, open_channel
@@ -53,6 +55,8 @@ async def running_xds(
     address: Address | None = None,
     place: Place | None = None,
     tls_dir: Path | None = None,
+    csds_readers: Collection[str] = (),
+    csds_most_bytes: int = MAX_RESPONSE_BYTES,
 ) -> AsyncIterator[XdsPlane]:
     """A server on ``address``, or on a free port; with ``tls_dir`` it asks its clients for certificates."""
     cache, ledger, registry = cache or SnapshotCache(), Ledger(clock=time.time), CollectorRegistry()
@@ -62,8 +66,10 @@ async def running_xds(
     )
     server = grpc.aio.server(options=SERVER_OPTIONS)
     xds.add_to(server)
+    csds = CsdsServer(ledger=ledger, readers=csds_readers, most_bytes=csds_most_bytes)
+    csds.add_to(server)
     add_port(server, address, PeerSettings(tls_dir=tls_dir))
-    draining = DrainingServer(server, xds)
+    draining = DrainingServer(server, xds, csds)
     await draining.start()
     try:
         yield XdsPlane(address=address, cache=cache, ledger=ledger, registry=registry, server=draining, xds=xds)
