@@ -74,6 +74,7 @@ async def running_scene(seed: int) -> AsyncIterator[Scene]:
         document = RandomDocument(seed, around)
         fleet = Fleet(folder, redis_url=valkey.url)
         fleet.write(document.text)
+        await stack.enter_async_context(fleet.client)
         await asyncio.to_thread(stack.enter_context, fleet)
         proxy = DelayingProxy(listen=folder / "cut.sock", target=Path(fleet.xds.path))
         await stack.enter_async_context(proxy.running())
