@@ -40,6 +40,8 @@ def version_of(snapshot: Snapshot) -> str:
 def is_cured(refusal: Refusal, live: Edition, other: Edition) -> bool:
     """Whether ``other`` has anything else than ``live`` in the place of what a node refuses."""
     mine, theirs = live.snapshot.set_of(refusal.type_url), other.snapshot.set_of(refusal.type_url)
+    if refusal.resources is None:
+        return mine.version != theirs.version
     return any(mine.version_of(name) != theirs.version_of(name) for name in refusal.resources)
 
 

@@ -87,6 +87,7 @@ class Rollout:
                 # Whole: nodes that outlived the last control plane hold more than policies, and would lose the rest.
                 self._stage.place(release, self._number, self._clock())
             else:
+                self._look()  # what was accepted a moment ago is what there is to go back to
                 self._end_canary("a newer release takes its place")
                 await self._bring(release)
             self._is_done_with = True

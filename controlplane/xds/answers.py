@@ -19,14 +19,15 @@ class Refusal:
 
     node: str
     type_url: str
-    resources: tuple[str, ...]
-    """Names of what was in the responses that it refused."""
+    resources: tuple[str, ...] | None
+    """Names of what stood in the responses that it refused; ``None`` when that was everything there is of the type."""
     words: str
 
     @property
     def blamed(self) -> tuple[str, ...]:
         """Those that its words mention; all, where they mention none."""
-        return tuple(name for name in self.resources if name in self.words) or self.resources
+        found = self.resources or ()
+        return tuple(name for name in found if name in self.words) or found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +94,7 @@ def _refusal(node: str, subscription: Subscription) -> Refusal:
     return Refusal(
         node=node,
         type_url=subscription.type_url,
-        resources=tuple(subscription.knowledge.held),
+        resources=subscription.refused_names,
         words=subscription.progress.error,
     )
 

@@ -39,6 +39,11 @@ class SotwSubscription(Subscription):
         """Whether what the client refused last is still the newest there is."""
         return self._whole_refused or super().refused
 
+    @property
+    def refused_names(self) -> tuple[str, ...] | None:
+        """What stood in the responses that it refused; ``None`` when that was everything there is of the type."""
+        return None if self._whole_refused else super().refused_names
+
     def take(self, request: SotwRequest, now: float) -> Answer | None:
         """Follow one request; return what it said to the outstanding response, if it answered that one.
 

@@ -190,6 +190,11 @@ class Subscription(ABC):
         return self.knowledge.holds
 
     @property
+    def refused_names(self) -> tuple[str, ...] | None:
+        """What stood in the responses that it refused; ``None`` when that was everything there is of the type."""
+        return tuple(self.knowledge.held)
+
+    @property
     def synced(self) -> bool:
         """Whether the client has acknowledged everything that it should have."""
         settled = self.target is not None and self.outstanding is None and not self.refused

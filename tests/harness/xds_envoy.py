@@ -151,9 +151,11 @@ def route_configuration(cluster: str) -> RouteConfiguration:
 
 
 @asynccontextmanager
-async def running_xds_envoy(folder: Path, transport: Transport, address: Address) -> AsyncIterator[XdsEnvoy]:
-    """An Envoy whose control plane is at ``address``."""
-    settings = envoy_settings(folder, xds_address=address)
+async def running_xds_envoy(
+    folder: Path, transport: Transport, address: Address, **changes: AnyValue
+) -> AsyncIterator[XdsEnvoy]:
+    """An Envoy whose control plane is at ``address``; ``changes`` go to its settings."""
+    settings = envoy_settings(folder, xds_address=address, **changes)
     bootstrap = Bootstrap.FromString(bytes(build_bootstrap(settings)))
     if transport.aggregated:
         bootstrap.dynamic_resources.ads_config.CopyFrom(transport.api())

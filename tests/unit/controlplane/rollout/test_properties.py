@@ -99,7 +99,10 @@ class Rollouts(RuleBasedStateMachine):
         self.do(self.rig.rollout.review())
         if seconds > STANDING_SECONDS:
             for name in GROUPS:
-                self.proven[name].add(self.rig.fleet.live(name))
+                live = self.rig.fleet.live(name)
+                nodes = self.rig.fleet.nodes.values()
+                if not any(node.group == name and live in node.refuses and not node.is_silent for node in nodes):
+                    self.proven[name].add(live)
 
     @rule(promoted=st.booleans())
     def end_canary(self, *, promoted: bool) -> None:
