@@ -113,7 +113,7 @@ tokens = Table(
     metadata,
     # In the order in which they were made, by no clock.
     Column("number", _Serial, primary_key=True, autoincrement=True),
-    Column("id", String(64), nullable=False, unique=True),
+    Column("id", Words, nullable=False, unique=True),
     Column("name", Words, nullable=False),
     Column("role", String(16), nullable=False),
     Column("scopes", Json, nullable=False),

@@ -59,6 +59,13 @@ class Postgres:
         self._run("createdb", "-h", str(self.folder), "-U", "postgres", name)
         return self.url(name)
 
+    def empty(self, database: str) -> str:
+        """Take everything out of a database, and everybody; its URL. Cheaper than another one."""
+        others = f"datname = '{database}' AND pid <> pg_backend_pid()"
+        self.execute(database, f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {others}")
+        self.execute(database, "DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        return self.url(database)
+
     def execute(self, database: str, statement: str) -> str:
         """Run one statement as the superuser; what came out."""
         return self._run("psql", "-h", str(self.folder), "-U", "postgres", "-d", database, "-Atqc", statement)

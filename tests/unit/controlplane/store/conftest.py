@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -10,8 +9,6 @@ import pytest
 
 from controlplane.store import RevisionStore, Store, open_store
 from tests.harness.postgres import Postgres, running_postgres
-
-_databases = itertools.count(1)
 
 
 @pytest.fixture(scope="session")
@@ -27,7 +24,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/history.db"
     server: Postgres = request.getfixturevalue("postgres")
-    return server.make_database(f"history{next(_databases)}")
+    return server.empty("postgres")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from controlplane.store import Store, open_store
-from controlplane.store.audit import GENESIS, AuditEntry, AuditLog
+from controlplane.store.audit import GENESIS, AuditEntry, AuditLog, entry_digest
 
 pytestmark = pytest.mark.xdist_group("postgres")
 FORGED = "SELECT number, at, 'eve', address, action, target, detail, previous, digest FROM audit"
@@ -149,6 +150,22 @@ async def test_the_first_bad_entry_is_named(url: str, statements: list[str], fir
         await tamper(url, statements)
         verdict = await store.audit.verify()
         assert (verdict.first_bad, verdict.count) == (first_bad, first_bad - 1)
+    finally:
+        await store.close()
+
+
+async def test_an_entry_that_was_forged_whole_shows_in_the_next(url: str) -> None:
+    """Whoever computes the digest of a changed entry again would have to do so for all that come after it."""
+    store = await open_store(url)
+    try:
+        for n in range(3):
+            await append(store.audit, n=n)
+        entry = (await store.audit.page(before=3, limit=1))[0]
+        values = {field.name: getattr(entry, field.name) for field in fields(entry)} | {"actor": "eve"}
+        forged = entry_digest(**{name: value for name, value in values.items() if name != "digest"})
+        await tamper(url, [f"UPDATE audit SET actor = 'eve', digest = '{forged}' WHERE number = 2"])
+        verdict = await store.audit.verify()
+        assert (verdict.first_bad, verdict.head) == (3, forged)
     finally:
         await store.close()
 

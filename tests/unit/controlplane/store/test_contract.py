@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 
-from controlplane.store import ConflictError, Outcome, Revision, RevisionStore, open_store
+from controlplane.store import ConflictError, Outcome, Revision, RevisionStore, Store, open_store
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -101,6 +101,72 @@ async def test_what_was_refused_stays_refused(store: RevisionStore) -> None:
     assert await store.mark(1, Outcome.APPLIED, {"edge": {"outcome": "applied"}})
     (head,) = await store.page()
     assert (head.outcome, head.groups) == (Outcome.REFUSED, {"edge": {"outcome": "refused"}})
+
+
+async def test_what_became_of_it_in_each_group_is_kept(store: RevisionStore) -> None:
+    """With the words of who has refused it; marking without groups leaves them."""
+    groups = {"edge": {"outcome": "refused", "refused": {"edge-1\0": "no such cluster ü"}}, "eu": {}}
+    await record(store, "a")
+    assert await store.mark(1, Outcome.TIMED_OUT, groups)
+    assert await store.mark(1, Outcome.APPLIED)
+    (head,) = await store.page()
+    assert (head.outcome, head.groups) == (Outcome.APPLIED, groups)
+    newest = await store.newest()
+    assert newest is not None
+    assert newest.groups == groups
+    await store.mark(1, Outcome.APPLIED, {})
+    assert (await store.page())[0].groups == {}
+
+
+async def test_pages_can_be_filtered(store: RevisionStore) -> None:
+    """By author and by outcome, and both; a filter that fits nothing gives nothing."""
+    for number, author in enumerate(("ann", "bob", "ann", "bob"), 1):
+        await record(store, str(number), author=author)
+    await store.mark(1, Outcome.APPLIED)
+    await store.mark(2, Outcome.APPLIED)
+    assert [head.number for head in await store.page(author="ann")] == [3, 1]
+    assert [head.number for head in await store.page(outcome=Outcome.APPLIED)] == [2, 1]
+    assert [head.number for head in await store.page(author="ann", outcome=Outcome.PENDING)] == [3]
+    assert [head.number for head in await store.page(before=3, limit=1, author="bob")] == [2]
+    assert await store.page(author="nobody\0\ud800") == ()
+
+
+async def test_what_a_source_had_last_is_kept(store: RevisionStore) -> None:
+    """For each source its own, the last one, whatever it is called."""
+    odd = "file:/etc/\ud800ü"
+    assert await store.seen("file") is None
+    await store.saw("file", "a" * 64)
+    await store.saw("file", "b" * 64)
+    await store.saw(odd, "c" * 64)
+    assert (await store.seen("file"), await store.seen(odd)) == ("b" * 64, "c" * 64)
+
+
+class EarlierClock:
+    """The clock of a replica that is decades behind."""
+
+    @staticmethod
+    def now(zone: tzinfo) -> datetime:
+        """The start of the century."""
+        return datetime(2000, 1, 1, tzinfo=zone)
+
+
+async def test_clocks_decide_nothing(everything: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a replica with a slow clock writes later comes later, in every table."""
+    for author in ("right", "slow"):
+        if author == "slow":
+            for module in ("revisions", "audit", "tokens"):
+                monkeypatch.setattr(f"controlplane.store.sql_{module}.datetime", EarlierClock)
+        await record(everything.revisions, author, author=author)
+        await everything.audit.append(actor=author, address="", action="", target="", detail={})
+        await everything.tokens.create(name=author, role="viewer")
+    assert [head.author for head in await everything.revisions.page()] == ["slow", "right"]
+    assert [entry.actor for entry in await everything.audit.page()] == ["slow", "right"]
+    assert [token.name for token in await everything.tokens.page()] == ["slow", "right"]
+    assert (await everything.audit.page(limit=1))[0].at.year == 2000
+    assert (await everything.audit.verify()).first_bad is None
+    async for number in everything.revisions.changes():
+        assert number == 2
+        break
 
 
 async def test_pruning_keeps_the_newest_and_the_numbers(store: RevisionStore) -> None:

@@ -11,8 +11,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from controlplane.store import Store
+from controlplane.store.sql_tokens import SqlTokenStore
 from controlplane.store.tokens import TokenStore, TokenText, make_token, read_token, secret_digest
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -44,7 +46,8 @@ async def test_a_token_comes_back_without_its_secret(tokens: TokenStore) -> None
 
 async def test_an_unknown_token_is_none(tokens: TokenStore) -> None:
     """Nothing to find, to revoke or to touch."""
-    assert await tokens.find("unknown") is None
+    for odd in ("unknown", "\0", "\ud800", "x" * 1000):
+        assert await tokens.find(odd) is None
     assert await tokens.revoke("unknown") is False
     await tokens.touched("unknown")
     assert await tokens.page() == ()
@@ -93,14 +96,19 @@ async def test_a_role_or_scope_that_is_none_is_refused(tokens: TokenStore) -> No
 
 
 async def test_use_is_written_once_a_minute(tokens: TokenStore) -> None:
-    """The first use is remembered, the next ones cost the database nothing."""
+    """The first use is remembered, the next ones don't even ask the database."""
+    assert isinstance(tokens, SqlTokenStore)
+    statements: list[object] = []
+    engine = tokens._database.engine.sync_engine
     made, _ = await tokens.create(name="a", role="viewer")
     await tokens.touched(made.id)
     first = await tokens.find(made.id)
     assert first is not None
     assert first.last_used_at is not None
+    event.listen(engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
     for _ in range(10):
         await tokens.touched(made.id)
+    assert statements == []
     assert await tokens.find(made.id) == first
 
 
@@ -128,11 +136,14 @@ def test_a_typing_mistake_is_no_token(token_id: str, secret: str, place: int, le
     assert swapped == text or read_token(swapped) is None
 
 
-@given(st.text() | st.from_regex(r"gwt_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\n?"))
+@given(st.text() | st.just("\n") | st.from_regex(r"gwt_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\n?"))
 def test_reading_takes_anything(text: str) -> None:
     """Whatever comes is a token, written in its one way, or none; never an error."""
     read = read_token(text)
     assert read is None or read.write() == text
+    good = make_token().write()
+    assert read_token(good + text) is None or not text
+    assert read_token(text + good) is None or not text
 
 
 def test_any_secret_can_be_compared() -> None:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from controlplane.store import Outcome, Store, StoreError, TransferError, open_store
 from controlplane.store.nodes import NodeRecord
+from controlplane.store.sql_audit import SqlAuditLog
 from controlplane.store.tokens import read_token
 from controlplane.store.transfer_check import Check
 
@@ -140,7 +141,17 @@ async def test_a_control_plane_that_has_just_started_is_empty(everything: Store,
     log = await everything.audit.page()
     assert [(entry.number, entry.action) for entry in log][:3] == [(5, "import"), (4, "import"), (3, "put")]
     assert (log[0].detail, log[1].detail) == ({"try": 1}, {"try": 0})
+    assert isinstance(everything.audit, SqlAuditLog)
+    for statement in ("DELETE FROM audit", "UPDATE audit SET actor = 'eve'"):
+        with pytest.raises(StoreError, match="append-only"):
+            await execute(everything.audit, statement)
     assert (await everything.audit.verify()).first_bad is None
+
+
+async def execute(log: SqlAuditLog, statement: str) -> None:
+    """What the log itself would never do."""
+    async with log._database.writing("nothing was done") as connection:
+        await connection.exec_driver_sql(statement)
 
 
 @pytest.mark.parametrize("what", ["token", "two revisions", "audit entry"])
@@ -188,6 +199,7 @@ WRONG: dict[str, tuple[Callable[[list[str]], list[str]], str]] = {
     "a line missing": (lambda lines: [*lines[:3], *lines[4:]], "line"),
     "after the end": (lambda lines: [*lines, lines[1]], "after the end"),
     "a text changed": (changed("revision", text="YQ=="), "digest"),
+    "a group changed": (lambda lines: [line.replace('"group":"edge"', '"group":"eu"') for line in lines], "changed"),
     "no Base64": (changed("revision", text="%"), "Base64"),
     "a revision missing": (
         lambda lines: with_end([line for line in lines[:-1] if '"number":12,' not in line], lines[-1]),
