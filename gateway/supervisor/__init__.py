@@ -1,7 +1,8 @@
-"""Runs the processes of one machine: in order of readiness, restarted when they die, stopped in reverse order.
+"""Runs the processes of one machine: in order of readiness, restarted when they die or hang, stopped in
+reverse order.
 
 ``plan`` and ``restarts`` decide and touch nothing; ``supervisor`` does what they say; ``probes`` ask a process
-whether it is ready; ``output`` passes on what the processes write. Nothing here knows a gateway.
+whether it is ready or alive; ``output`` passes on what the processes write. Nothing here knows a gateway.
 """
 
 from gateway.supervisor.output import Output

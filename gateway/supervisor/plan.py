@@ -23,6 +23,8 @@ class Component:
     """All of its environment."""
     probe: Probe | None
     """``None``: it is a task, which is ready when it has ended with 0, and is not started again."""
+    alive: Probe | None = None
+    """Asked from readiness on; one that does not answer again and again is killed. ``None``: it is never asked."""
     needs: frozenset[str] = frozenset()
     """Names of components that have to be ready before this one starts for the first time."""
     ready_within: float = 30.0

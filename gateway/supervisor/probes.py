@@ -1,4 +1,4 @@
-"""How a supervisor asks a process whether it is ready."""
+"""How a supervisor asks a process whether it is ready, or at least alive."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from servicekit.address import Address
 _TIMEOUT = 1.0
 
 
-def http_ok(address: Address, path: str) -> Probe:
-    """Ready when ``GET path`` answers 200."""
+def http_ok(address: Address, path: str, *, deadline: float = _TIMEOUT) -> Probe:
+    """Yes when ``GET path`` answers 200 within ``deadline`` seconds."""
 
     async def probe() -> bool:
         try:
-            return (await request(address, path, deadline=_TIMEOUT)).status == 200
+            return (await request(address, path, deadline=deadline)).status == 200
         except UnreachableError:
             return False
 
@@ -24,7 +24,7 @@ def http_ok(address: Address, path: str) -> Probe:
 
 
 def redis_pong(address: Address) -> Probe:
-    """Ready when ``PING`` is answered."""
+    """Yes when ``PING`` is answered."""
 
     async def probe() -> bool:
         try:

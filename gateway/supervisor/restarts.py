@@ -1,4 +1,4 @@
-"""Whether and when a process that died is started again. Pure: times are arguments."""
+"""How long a process may hang, and whether and when one that died is started again. Pure: times are arguments."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestartRules:
-    """How patient the supervisor is. All in seconds but ``deaths``."""
+    """How patient the supervisor is. All in seconds but ``deaths`` and ``misses``."""
 
     first_delay: float = 0.1
     longest_delay: float = 5.0
@@ -16,6 +16,10 @@ class RestartRules:
     deaths: int = 5
     """So many deaths within ``window`` are a crash loop."""
     window: float = 30.0
+    alive_every: float = 5.0
+    """Between two questions whether a process is alive."""
+    misses: int = 3
+    """So many of them in a row without an answer are a process that hangs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ class _Run:
 
     component: Component
     history: RestartHistory
+    rules: RestartRules
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it is ready for the first time."""
     child: Child | None = None
@@ -63,7 +64,8 @@ class Supervisor:
     ) -> None:
         check_plan(components)
         self._components = components
-        self._runs = {one.name: _Run(one, RestartHistory(rules or RestartRules())) for one in components}
+        rules = rules or RestartRules()
+        self._runs = {one.name: _Run(one, RestartHistory(rules), rules) for one in components}
         self._output = output
         self._say = say
         self._stop_within = stop_within
@@ -132,7 +134,7 @@ class Supervisor:
                 if not run.ready.is_set():
                     await run.child.ended()
                     return GiveUp(f"was not ready within {run.component.ready_within:g} s"), _last_words(lines)
-            status = await run.child.ended()
+            status = await self._until_ended(run, run.child)
         finally:
             lines.close()
             run.child = None
@@ -156,6 +158,26 @@ class Supervisor:
                 return time.monotonic()
             await asyncio.sleep(_PROBE_EVERY)
         return None
+
+    async def _until_ended(self, run: _Run, child: Child) -> int:
+        """Wait for its end, which comes by force when it hangs."""
+        watch = asyncio.create_task(self._watch(run, child), name=f"{run.name} is alive")
+        try:
+            return await child.ended()
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    async def _watch(self, run: _Run, child: Child) -> None:
+        """Kill a component that is there and does not answer. One that is being stopped has a deadline of its own."""
+        alive, misses = run.component.alive, 0
+        while alive is not None and not self._stopping:
+            await asyncio.sleep(run.rules.alive_every)
+            misses = 0 if await alive() else misses + 1
+            if misses >= run.rules.misses and not self._stopping:
+                self._say(f"{run.name} does not answer; killing it")
+                child.kill_group()
+                return
 
     async def _stop_all(self) -> None:
         self._stopping = True

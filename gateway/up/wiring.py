@@ -16,6 +16,9 @@ from gateway.up.settings import UpSettings
 from servicekit.address import Address
 
 READY_PATH = "/health/ready"
+LIVE_PATH = "/health/live"
+_ALIVE_WITHIN = 3.0
+"""Seconds for an answer that costs nothing: a machine may be busy."""
 
 MANAGED = (
     "GATEWAY_ADMIN_TLS_DIR",
@@ -106,6 +109,7 @@ def _valkey(run: Run, binary: Path) -> Component:
         arguments=(str(binary), *arguments),
         environment=_without_secrets(run.environment),
         probe=redis_pong(socket),
+        alive=redis_pong(socket),
         shown=False,  # its lines are not JSON
     )
 
@@ -226,6 +230,7 @@ def _process(
         arguments=(sys.executable, "-P", "-m", "gateway", *command),
         environment={**_without_secrets(run.environment), **drain, **told},
         probe=http_ok(ready, READY_PATH) if ready is not None else None,
+        alive=http_ok(ready, LIVE_PATH, deadline=_ALIVE_WITHIN) if ready is not None else None,
         needs=frozenset(needs),
         stop_within=stop_within,
     )

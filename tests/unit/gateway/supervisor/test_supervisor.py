@@ -36,10 +36,15 @@ def shell(folder: Path, name: str, script: str, *needs: str, ready: bool = True,
 
 def alive(pid: int) -> bool:
     """Whether a process of that id runs."""
+    return state(pid) not in ("", "Z")
+
+
+def state(pid: int) -> str:
+    """The kernel's letter for what it does; empty for none."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return ""
 
 
 async def until(condition: Callable[[], object], *, seconds: float = 5) -> None:
@@ -99,6 +104,49 @@ async def test_components_start_in_order_of_need_and_stop_the_other_way_round(tm
         *("start control", "start auth", "start envoy"),
         *("stop envoy", "stop auth", "stop control"),
     ]
+    assert rig.said == []
+
+
+async def test_a_component_that_hangs_is_killed_and_comes_back(tmp_path: Path) -> None:
+    """A SIGSTOP holds it: so many questions without an answer are enough, and not fewer."""
+    answers: list[bool] = []
+
+    async def answers_now() -> bool:
+        answers.append(state(pid(tmp_path, "control")) != "T")
+        return answers[-1]
+
+    rules = replace(QUICK, alive_every=0.02, misses=3)
+    rig = Rig(replace(shell(tmp_path, "control", FOREVER), alive=answers_now), rules=rules)
+    running = rig.start()
+    await asyncio.wait_for(rig.ready.wait(), 5)
+    await until(lambda: len(answers) > 5)
+    first = pid(tmp_path, "control")
+    os.kill(first, signal.SIGSTOP)
+    await until(lambda: pid(tmp_path, "control") not in (0, first))
+    assert answers.count(False) == 3
+    assert rig.said[0] == "control does not answer; killing it"
+    assert rig.said[1].startswith("control died (killed by signal 9); starting it again")
+    await until(lambda: "control is back" in rig.said)
+    rig.stop.set()
+    await asyncio.wait_for(running, 5)
+
+
+async def test_a_missed_answer_is_forgotten_with_the_next(tmp_path: Path) -> None:
+    """Only misses in a row count: a machine may be busy."""
+    asked = 0
+
+    async def every_third() -> bool:
+        nonlocal asked
+        asked += 1
+        return asked % 3 == 0
+
+    rules = replace(QUICK, alive_every=0.005, misses=3)
+    rig = Rig(replace(shell(tmp_path, "control", FOREVER), alive=every_third), rules=rules)
+    running = rig.start()
+    await until(lambda: asked > 20)
+    rig.stop.set()
+    await asyncio.wait_for(running, 5)
+    assert log(tmp_path) == ["start control"]
     assert rig.said == []
 
 
