@@ -20,6 +20,7 @@ from ext_authz.rule_book import RuleBook
 from ext_authz.service import CheckService
 from ext_authz.settings import ExtAuthzSettings
 from servicekit.contracts import AuthPolicy
+from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
 from servicekit.logs import configure_logging
@@ -77,7 +78,7 @@ async def build(settings: ExtAuthzSettings) -> Process:
         user_agent="gateway-ext-authz",
         registry=registry,
     )
-    server = grpc.aio.server(maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
+    server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
     server.add_generic_rpc_handlers((parts.service.handler(),))
     add_port(server, settings.ext_authz_bind, settings)
     health = Health(checks={"policy": subscription.complaint})

@@ -18,6 +18,7 @@ from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.service import RateLimitService
 from ratelimit_service.settings import RateLimitSettings
 from servicekit.contracts import LimitPolicy
+from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
 from servicekit.logs import configure_logging
@@ -27,8 +28,6 @@ from servicekit.tls import add_port
 from servicekit.xds import XdsSubscription
 
 SERVICE = "ratelimit"
-_GRPC_OPTIONS = [("grpc.so_reuseport", 0)]
-"""A second process on the port is a mistake to be told of, not a sharer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +76,7 @@ async def build(settings: RateLimitSettings) -> Process:
         user_agent=f"gateway-{SERVICE}",
         registry=registry,
     )
-    server = grpc.aio.server(options=_GRPC_OPTIONS)
+    server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
     add_RateLimitServiceServicer_to_server(parts.service, server)
     add_port(server, settings.ratelimit_bind, settings)
     health = Health(checks={"policy": subscription.complaint})

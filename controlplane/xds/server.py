@@ -40,6 +40,8 @@ SERVER_OPTIONS: list[tuple[str, int]] = [
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),  # streams are quiet for hours; pings keep them up
+    ("grpc.server.max_pending_requests", 10_000),  # after a restart all streams come at once; our own limit says no
+    ("grpc.server.max_pending_requests_hard_limit", 20_000),
     ("grpc.so_reuseport", 0),  # two control planes on one port would each get half of the nodes
 ]
 
@@ -217,6 +219,7 @@ class XdsServer:
             aggregated=aggregated,
             shared=self._shared,
             limits=self._limits.client,
+            features=node.features,
         )
         return Client(node=node, group=group, peer=peer, connected_at=time.time(), state=state)
 

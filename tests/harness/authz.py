@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from ext_authz.app import Parts, assemble
 from servicekit.contracts import AuthPolicy
+from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 
 METHOD = "/envoy.service.auth.v3.Authorization/Check"
 
@@ -74,7 +75,7 @@ async def running_authz(folder: Path, policy: AuthPolicy | None = None) -> Async
     parts = assemble(registry=registry, cache_entries=1000)
     if policy is not None:
         parts.enforcer.apply(policy)
-    server = grpc.aio.server()
+    server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
     server.add_generic_rpc_handlers((parts.service.handler(),))
     address = f"unix:{folder / 'ext_authz.sock'}"
     server.add_insecure_port(address)
