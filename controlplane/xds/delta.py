@@ -15,6 +15,7 @@ _MAX_REMOVED = 10_000
 class DeltaSubscription(Subscription):
     """Takes ``DeltaDiscoveryRequest``, gives ``DeltaDiscoveryResponse``."""
 
+    delta = True
     _started = False
 
     def take(self, request: DeltaRequest, now: float) -> Answer | None:

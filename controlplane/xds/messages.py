@@ -11,6 +11,15 @@ WILDCARD = "*"
 """The name that stands for every resource of the client."""
 
 
+TTL_FEATURE = "xds.config.supports-resource-ttl"
+"""The client knows what a time to live is."""
+
+SOTW_RESOURCE_FEATURES = frozenset({"xds.config.resource-in-sotw", "xds.config.supports-resource-in-sotw"})
+"""The client takes resources wrapped in ``Resource`` in state of the world. Envoy's documentation has both names."""
+
+FEATURES = SOTW_RESOURCE_FEATURES | {TTL_FEATURE}
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """Who is asking (``envoy.config.core.v3.Node``)."""
@@ -24,6 +33,8 @@ class Node:
     sub_zone: str = ""
     metadata: Mapping[str, str] = field(default_factory=dict, hash=False)
     """Texts, numbers and booleans of its top level, as text; what lies deeper is left out."""
+    features: frozenset[str] = frozenset()
+    """Those of :data:`FEATURES` that it announces (``client_features``)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +75,7 @@ class Response:
     removed: tuple[str, ...] = ()
     """Names that do not exist, or not any more; delta only."""
     delta: bool
+    with_ttl: bool = False
+    """Whether the client is told of times to live."""
+    heartbeat: bool = False
+    """Whether the resources are only said to live on, without their bodies."""

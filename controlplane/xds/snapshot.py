@@ -24,7 +24,9 @@ class Resource:
     body: bytes
     """The serialized ``google.protobuf.Any``."""
     version: str
-    """Hash of :attr:`body`."""
+    """Hash of :attr:`body`, and of :attr:`ttl` if there is one."""
+    ttl: float = 0.0
+    """Seconds after which a client that has heard nothing more drops it; 0 is never. Whole milliseconds."""
     delta_head: bytes = field(init=False, repr=False, compare=False)
     """What stands before :attr:`body` in a serialized ``DeltaDiscoveryResponse``: the field, name and version."""
     sotw_head: bytes = field(init=False, repr=False, compare=False)
@@ -43,6 +45,8 @@ class ResourceSet:
 
     version: str
     resources: Mapping[str, Resource]
+    least_ttl: float = 0.0
+    """The shortest that is not 0; 0 when there is none."""
 
     def version_of(self, name: str) -> str | None:
         """The version of one resource; ``None`` when there is none of that name."""
@@ -50,16 +54,17 @@ class ResourceSet:
         return None if resource is None else resource.version
 
 
-def encode_message(name: str, message: Message) -> Resource:
+def encode_message(name: str, message: Message, *, ttl: float = 0.0) -> Resource:
     """Encode a protobuf message, maps sorted, so that equal messages give equal bytes."""
     type_url = f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
-    return encode_bytes(name, type_url, message.SerializeToString(deterministic=True))
+    return encode_bytes(name, type_url, message.SerializeToString(deterministic=True), ttl=ttl)
 
 
-def encode_bytes(name: str, type_url: str, value: bytes) -> Resource:
+def encode_bytes(name: str, type_url: str, value: bytes, *, ttl: float = 0.0) -> Resource:
     """Wrap bytes that are already the value of an ``Any`` (the policies' JSON)."""
     body = Any(type_url=type_url, value=value).SerializeToString(deterministic=True)
-    return Resource(name, type_url, body, hashlib.sha256(body).hexdigest()[:_VERSION_DIGITS])
+    digest = hashlib.sha256(body + f" {ttl}".encode() if ttl else body)
+    return Resource(name, type_url, body, digest.hexdigest()[:_VERSION_DIGITS], ttl)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,8 @@ class Snapshot:
     resources: Mapping[str, Mapping[str, Resource]]
     versions: Mapping[str, str]
     """Type URL to the hash of its names and versions: what state-of-the-world calls ``version_info``."""
+    ttls: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Type URL to the shortest time to live of its resources, where any has one."""
 
     @classmethod
     def of(cls, resources: Iterable[Resource]) -> Snapshot:
@@ -86,6 +93,7 @@ class Snapshot:
         return cls(
             MappingProxyType({url: MappingProxyType(names) for url, names in grouped.items()}),
             MappingProxyType({url: _set_version(names.values()) for url, names in grouped.items()}),
+            {url: ttl for url, names in grouped.items() if (ttl := _least_ttl(names.values()))},
         )
 
     def of_type(self, type_url: str) -> Mapping[str, Resource]:
@@ -98,7 +106,7 @@ class Snapshot:
 
     def set_of(self, type_url: str) -> ResourceSet:
         """Version and resources of one type."""
-        return ResourceSet(self.version(type_url), self.of_type(type_url))
+        return ResourceSet(self.version(type_url), self.of_type(type_url), self.ttls.get(type_url, 0.0))
 
     def with_resource(self, resource: Resource) -> Snapshot:
         """This snapshot with one resource added, or put in the place of the one of its name."""
@@ -114,10 +122,13 @@ class Snapshot:
     def _with_type(self, type_url: str, names: Mapping[str, Resource]) -> Snapshot:
         resources = {url: held for url, held in self.resources.items() if url != type_url}
         versions = {url: held for url, held in self.versions.items() if url != type_url}
+        ttls = {url: held for url, held in self.ttls.items() if url != type_url}
         if names:
             one = resource_set(names.values())
             resources[type_url], versions[type_url] = one.resources, one.version
-        return Snapshot(MappingProxyType(resources), MappingProxyType(versions))
+            if one.least_ttl:
+                ttls[type_url] = one.least_ttl
+        return Snapshot(MappingProxyType(resources), MappingProxyType(versions), ttls)
 
     def replacing(self, other: Snapshot, type_urls: Iterable[str]) -> Snapshot:
         """This snapshot with ``type_urls`` taken from ``other``: a step of a rollout in phases."""
@@ -129,14 +140,19 @@ class Snapshot:
 def resource_set(resources: Iterable[Resource]) -> ResourceSet:
     """Resources of one type and distinct names, sorted by name, and their common version."""
     ordered = {resource.name: resource for resource in sorted(resources, key=lambda r: r.name)}
-    return ResourceSet(_set_version(ordered.values()), MappingProxyType(ordered))
+    return ResourceSet(_set_version(ordered.values()), MappingProxyType(ordered), _least_ttl(ordered.values()))
 
 
 def extended(base: ResourceSet, more: Iterable[Resource]) -> ResourceSet:
     """``base`` and more resources of other names. The version is made from that of ``base``, not from all resources."""
     added = {resource.name: resource for resource in more}
     version = f"{base.version}+{_set_version(added.values())}"
-    return ResourceSet(version, MappingProxyType({**base.resources, **added}))
+    least = min(filter(None, (base.least_ttl, _least_ttl(added.values()))), default=0.0)
+    return ResourceSet(version, MappingProxyType({**base.resources, **added}), least)
+
+
+def _least_ttl(resources: Iterable[Resource]) -> float:
+    return min((resource.ttl for resource in resources if resource.ttl), default=0.0)
 
 
 def _set_version(resources: Iterable[Resource]) -> str:

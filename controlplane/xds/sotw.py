@@ -22,8 +22,10 @@ _IN_PART = "~"
 class SotwSubscription(Subscription):
     """Takes ``DiscoveryRequest``, gives ``DiscoveryResponse``."""
 
-    def __init__(self, *, type_url: str, differ: Differ, new_nonce: Callable[[], str]) -> None:
-        super().__init__(type_url=type_url, differ=differ, new_nonce=new_nonce)
+    delta = False
+
+    def __init__(self, *, type_url: str, differ: Differ, new_nonce: Callable[[], str], with_ttl: bool = False) -> None:
+        super().__init__(type_url=type_url, differ=differ, new_nonce=new_nonce, with_ttl=with_ttl)
         self._differ = differ
         self._whole = type_url in types.FULL_STATE
         self._started = False

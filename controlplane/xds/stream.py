@@ -10,7 +10,7 @@ from controlplane.xds.changes import Differ
 from controlplane.xds.clusters import ClusterReader
 from controlplane.xds.delta import DeltaSubscription
 from controlplane.xds.errors import ProtocolError
-from controlplane.xds.messages import DeltaRequest, Response, SotwRequest
+from controlplane.xds.messages import SOTW_RESOURCE_FEATURES, TTL_FEATURE, DeltaRequest, Response, SotwRequest
 from controlplane.xds.order import SEQUENCE, Order
 from controlplane.xds.snapshot import EMPTY, EMPTY_SET, Snapshot, extended
 from controlplane.xds.sotw import SotwSubscription
@@ -44,10 +44,20 @@ class StreamState:
 
     Args:
         nonce_prefix: begins every nonce; no other stream may have the same.
+        features: what the client announces (:data:`~controlplane.xds.messages.FEATURES`).
         aggregated: whether the client asks for all types on this stream (ADS), so that their order is in its hands.
     """
 
-    def __init__(self, *, nonce_prefix: str, aggregated: bool, shared: Shared, limits: Limits) -> None:
+    def __init__(
+        self,
+        *,
+        nonce_prefix: str,
+        aggregated: bool,
+        shared: Shared,
+        limits: Limits,
+        features: frozenset[str] = frozenset(),
+    ) -> None:
+        self._features = features
         self._aggregated = aggregated
         self.subscriptions: dict[str, Subscription] = {}
         self._shared = shared
@@ -112,6 +122,15 @@ class StreamState:
                 if response is not None and subscription.outstanding is not None:
                     self._order.sent(type_url, subscription.outstanding)
                     return response
+        return self._heartbeat(now)
+
+    def _heartbeat(self, now: float) -> Response | None:
+        for subscription in self.subscriptions.values():
+            response = subscription.heartbeat(now)
+            if response is not None:
+                return response
+            if subscription.outstanding is None:
+                self._order.wake_no_later_than(subscription.heartbeat_at)
         return None
 
     @property
@@ -127,7 +146,13 @@ class StreamState:
         if len(self.subscriptions) >= self._limits.types:
             raise ProtocolError(f"more than {self._limits.types} types on one stream")
         kind = SotwSubscription if isinstance(request, SotwRequest) else DeltaSubscription
-        created = kind(type_url=request.type_url, differ=self._shared.differ, new_nonce=lambda: next(self._nonces))
+        wrapped = kind is DeltaSubscription or bool(self._features & SOTW_RESOURCE_FEATURES)
+        created = kind(
+            type_url=request.type_url,
+            differ=self._shared.differ,
+            new_nonce=lambda: next(self._nonces),
+            with_ttl=TTL_FEATURE in self._features and wrapped,
+        )
         self.subscriptions[request.type_url] = created
         return created
 

@@ -24,6 +24,9 @@ MAX_RESPONSE_BYTES = 3 * 1024 * 1024
 PATIENCE_SECONDS = 30.0
 """How long an unanswered response holds up what is newer: longer than any client waits for what it needs (15 s)."""
 
+HEARTBEATS_PER_TTL = 3
+"""How often a resource is said to live on within the time that it has: two may be lost or late."""
+
 LONGEST_ERROR = 4096
 """Characters of a client's words that are kept."""
 
@@ -65,6 +68,7 @@ class Outstanding:
     content: tuple[Resource, ...]
     """All resources in it."""
     sent_at: float
+    heartbeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,12 @@ class Progress:
 class Subscription(ABC):
     """What both variants have in common."""
 
-    def __init__(self, *, type_url: str, differ: Differ, new_nonce: Callable[[], str]) -> None:
+    delta: bool
+    """Which variant this is."""
+
+    def __init__(self, *, type_url: str, differ: Differ, new_nonce: Callable[[], str], with_ttl: bool = False) -> None:
         self.type_url = type_url
+        self._with_ttl = with_ttl
         self.interest = Interest()
         self.knowledge = Knowledge(differ)
         self.target: ResourceSet | None = None
@@ -107,6 +115,7 @@ class Subscription(ABC):
         self.progress = Progress()
         self._new_nonce = new_nonce
         self._found: Pending | None = None
+        self._beaten_at = 0.0
         self._greet = False
         """Whether the client waits for a first response, even one with nothing in it."""
         self._claimed = False
@@ -147,6 +156,33 @@ class Subscription(ABC):
         progress.responses += 1
         progress.resources += len(response.resources)
         return response
+
+    def heartbeat(self, now: float) -> Response | None:
+        """Say of resources that the client holds that they live on, if it is time; it has nothing else to be told."""
+        due = self.heartbeat_at
+        if due is None or now < due or self.target is None or self.outstanding is not None:
+            return None
+        self._beaten_at = now
+        alive = tuple(r for r in self.target.resources.values() if r.ttl and self.has(r.name))
+        if not alive:
+            return None
+        version = self.target.version if self.delta else self.progress.sent_version or self.target.version
+        self.outstanding = Outstanding(self._new_nonce(), version, {}, (), (), (), now, heartbeat=True)
+        return Response(
+            type_url=self.type_url,
+            version=version,
+            nonce=self.outstanding.nonce,
+            resources=alive,
+            delta=self.delta,
+            heartbeat=True,
+        )
+
+    @property
+    def heartbeat_at(self) -> float | None:
+        """When to say again that resources live on; ``None`` while none has a time to live that the client knows of."""
+        if not self._with_ttl or self.target is None or not self.target.least_ttl:
+            return None
+        return max(self.progress.sent_at or 0.0, self._beaten_at) + self.target.least_ttl / HEARTBEATS_PER_TTL
 
     def lose_patience(self, now: float) -> float | None:
         """Give up waiting for an answer that holds up something new; when to try that again, if it is too early.
@@ -197,7 +233,8 @@ class Subscription(ABC):
     @property
     def synced(self) -> bool:
         """Whether the client has acknowledged everything that it should have."""
-        settled = self.target is not None and self.outstanding is None and not self.refused
+        answered = self.outstanding is None or self.outstanding.heartbeat
+        settled = self.target is not None and answered and not self.refused
         return settled and not self.wants_to_send(removals=True)
 
     def note_drift(self, now: float) -> None:
@@ -275,6 +312,7 @@ class Subscription(ABC):
             resources=self.outstanding.content,
             removed=tuple(removed),
             delta=delta,
+            with_ttl=self._with_ttl,
         )
 
     def _take_answer(self, nonce: str, error: str | None, now: float) -> Answer | None:
@@ -283,11 +321,14 @@ class Subscription(ABC):
         if outstanding is None or nonce != outstanding.nonce:
             return None
         self.outstanding = None
+        if outstanding.heartbeat and error is None:
+            return Answer(outstanding, accepted=True)
         if error is not None:
             self.progress.error = error[:LONGEST_ERROR]
             self.progress.refused_version, self.progress.refused_at = outstanding.version, now
             self._spurned.update(_blamed(outstanding, error))
-            self._refuse(outstanding)
+            if not outstanding.heartbeat:
+                self._refuse(outstanding)
             return Answer(outstanding, accepted=False)
         self._spurned.difference_update(resource.name for resource in outstanding.content)
         if self.synced and self.target is not None:

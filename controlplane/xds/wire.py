@@ -8,16 +8,20 @@ from typing import TypeVar
 from envoy.config.core.v3.base_pb2 import ControlPlane
 from envoy.config.core.v3.base_pb2 import Node as NodeMessage
 from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DiscoveryRequest
+from envoy.service.discovery.v3.discovery_pb2 import Resource as ResourceMessage
 from envoy.service.load_stats.v3.lrs_pb2 import LoadStatsRequest
+from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import DecodeError
 from google.protobuf.struct_pb2 import Struct, Value
 from google.rpc.status_pb2 import Status
 
 from controlplane.xds.errors import WireError
 from controlplane.xds.fields import field_head, string_field
-from controlplane.xds.messages import DeltaRequest, Node, Response, SotwRequest
+from controlplane.xds.messages import FEATURES, DeltaRequest, Node, Response, SotwRequest
+from controlplane.xds.snapshot import Resource
 from controlplane.xds.subscription import LONGEST_ERROR
 
+_RESOURCE_TYPE = "type.googleapis.com/envoy.service.discovery.v3.Resource"
 _LONGEST_NODE_TEXT = 253
 _MOST_METADATA = 16 * 1024
 """Characters of keys and values together."""
@@ -79,10 +83,26 @@ def encode(response: Response, control_plane: bytes) -> bytes:
     parts = [string_field(1, response.version), string_field(4, response.type_url), string_field(5, response.nonce)]
     parts += (field_head(7 if response.delta else 6, len(control_plane)), control_plane)
     for resource in response.resources:
+        if response.heartbeat or (response.with_ttl and resource.ttl):
+            parts.append(_living(resource, delta=response.delta, heartbeat=response.heartbeat))
+            continue
         parts += (resource.delta_head if response.delta else resource.sotw_head, resource.body)
     for name in map(str.encode, response.removed):
         parts += (field_head(6, len(name)), name)
     return b"".join(parts)
+
+
+def _living(resource: Resource, *, delta: bool, heartbeat: bool) -> bytes:
+    """A field of a response with a resource and its time to live; in state of the world that needs a wrapper."""
+    seconds, rest = divmod(round(resource.ttl * 1000), 1000)
+    message = ResourceMessage(name=resource.name, version=resource.version)
+    message.ttl.seconds, message.ttl.nanos = seconds, rest * 1_000_000
+    if not heartbeat:
+        message.resource.MergeFromString(resource.body)
+    data: bytes = message.SerializeToString()
+    if not delta:
+        data = AnyMessage(type_url=_RESOURCE_TYPE, value=data).SerializeToString()
+    return field_head(2, len(data)) + data
 
 
 def _parse(kind: type[_M], data: bytes) -> _M:
@@ -104,6 +124,7 @@ def _node(message: DiscoveryRequest | DeltaDiscoveryRequest | LoadStatsRequest) 
         zone=node.locality.zone[:_LONGEST_NODE_TEXT],
         sub_zone=node.locality.sub_zone[:_LONGEST_NODE_TEXT],
         metadata=_metadata(node.metadata) if node.HasField("metadata") else {},
+        features=FEATURES.intersection(node.client_features),
     )
 
 
