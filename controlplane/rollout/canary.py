@@ -17,6 +17,9 @@ from controlplane.xds.load_book import Load
 ANSWER_SECONDS: Final = 60.0
 """How long the canary's nodes have to acknowledge what they get."""
 
+ELSEWHERE_SECONDS: Final = 10.0
+"""How much longer a control plane waits that has none of the canary's nodes, for the word of those that have."""
+
 
 class Phase(StrEnum):
     """How far a canary is."""
@@ -33,6 +36,7 @@ class Phase(StrEnum):
     """The canary's nodes are back at what the others have."""
 
 
+_MOST_NODES = 20
 _RUNNING = frozenset({Phase.WAITING, Phase.HOLDING})
 _OPEN = _RUNNING | {Phase.PROMOTING}
 
@@ -42,15 +46,20 @@ class CanaryRun:
 
     Args:
         editions: what the canary's nodes get, by group; groups for which nothing changes are not there.
+        is_elsewhere: whether its nodes are connected to other control planes: then time is all that is waited for,
+            and what they find out ends it here too.
     """
 
-    def __init__(self, *, canary: Canary, editions: Mapping[str, Edition], now: float) -> None:
+    def __init__(
+        self, *, canary: Canary, editions: Mapping[str, Edition], now: float, is_elsewhere: bool = False
+    ) -> None:
         self.editions = editions
         self.phase = Phase.WAITING
         self.why = ""
         self.answers: Mapping[str, Answers] = {}
         self.load = Load()
         self.canary = canary
+        self._is_elsewhere = is_elsewhere
         self._since = now
         self._watched_since = now
 
@@ -100,7 +109,11 @@ class CanaryRun:
         if refusals:
             return self._end(Reason.of(refusals, at))
         why = self._wait(now) if self.phase is Phase.WAITING else self._hold(now, others)
-        return None if why is None else self._end(Reason(at=at, why=why))
+        return None if why is None else self._end(self.reason(why, at))
+
+    def reason(self, why: str, at: datetime) -> Reason:
+        """Why it ends, said of each of its nodes."""
+        return Reason(at=at, why=why, refused=dict.fromkeys(sorted(self.nodes)[:_MOST_NODES], why))
 
     def end(self, phase: Phase, why: str = "") -> None:
         """End it for a reason that is not its own."""
@@ -126,7 +139,7 @@ class CanaryRun:
 
     def _wait(self, now: float) -> str | None:
         waiting = sorted(node for one in self.answers.values() for node in one.waiting)
-        if self.nodes and not waiting:
+        if (self.nodes or self._is_elsewhere) and not waiting:
             self.phase, self._watched_since = Phase.HOLDING, now
             return None
         if now < self._since + ANSWER_SECONDS:
@@ -135,12 +148,13 @@ class CanaryRun:
 
     def _hold(self, now: float, others: Load) -> str | None:
         why = complaint(self.load, others, max_error_rate=self.canary.max_error_rate)
-        if why is not None or now < self._watched_since + self.canary.hold:
+        seconds = self.canary.hold + (ELSEWHERE_SECONDS if self._is_elsewhere else 0)
+        if why is not None or now < self._watched_since + seconds:
             return why
         if any(one.waiting for one in self.answers.values()):
-            late = now >= self._watched_since + self.canary.hold + ANSWER_SECONDS
+            late = now >= self._watched_since + seconds + ANSWER_SECONDS
             return "a node does not answer any more" if late else None
-        if not self.nodes:
+        if not self.nodes and not self._is_elsewhere:
             return "none of its nodes is connected any more"
         self.phase = Phase.PROMOTING
         return None

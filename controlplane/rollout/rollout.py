@@ -37,6 +37,7 @@ class Rollout:
         clock: seconds; never goes back.
         calendar: the time of day, for people.
         policy_deadline: seconds; see :data:`POLICY_SECONDS`.
+        is_alone: whether all nodes are connected here; else a canary without a node here may have some elsewhere.
     """
 
     def __init__(
@@ -52,12 +53,14 @@ class Rollout:
         clock: Callable[[], float] = time.monotonic,
         calendar: Callable[[], datetime] = lambda: datetime.now(UTC),
         policy_deadline: float = POLICY_SECONDS,
+        is_alone: bool = True,
     ) -> None:
         self._ledger = ledger
         self._loads = loads
         self._clock = clock
         self._calendar = calendar
         self._policy_deadline = policy_deadline
+        self._is_alone = is_alone
         self._stage = Stage(cache=cache, ledger=ledger, placement=placement, regroup=regroup)
         self._teller = Teller(events, registry)
         self._number = 0
@@ -193,9 +196,9 @@ class Rollout:
         }
 
     def _split(self, canary: Canary, news: Mapping[str, Edition]) -> bool:
-        """Set the canary's nodes apart, if any is connected to which something is new."""
+        """Set the canary's nodes apart, if there is any to which something is new."""
         self._stage.split(canary)
-        if any(self._stage.apart[name].nodes for name in news):
+        if not self._is_alone or any(self._stage.apart[name].nodes for name in news):
             return True
         self._stage.unite()
         self._teller.skipped_canary(news)
@@ -209,7 +212,8 @@ class Rollout:
             self._hold_back(news)
             return
         self._stage.try_out(news)
-        self._canary = CanaryRun(canary=canary, editions=news, now=self._clock())
+        is_elsewhere = not any(self._stage.apart[name].nodes for name in news)
+        self._canary = CanaryRun(canary=canary, editions=news, now=self._clock(), is_elsewhere=is_elsewhere)
 
     async def _policies_first(self, edition: Edition, *, beside: bool) -> bool:
         """Let the services have the policies of ``edition`` before any Envoy does; ``False`` when they refuse them."""
@@ -316,7 +320,7 @@ class Rollout:
                 group.refuse(edition, reason)
                 self._teller.rolled_back(group)
             else:
-                group.hold_back(edition, Reason(at=self._calendar(), why=why))
+                group.hold_back(edition, canary.reason(why, self._calendar()))
         self._loads.ignore()
         stage.expect(None, self._clock())
 

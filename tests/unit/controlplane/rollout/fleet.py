@@ -132,7 +132,7 @@ class Told:
 class Rig:
     """A rollout with a fleet."""
 
-    def __init__(self, *nodes: FleetNode) -> None:
+    def __init__(self, *nodes: FleetNode, is_alone: bool = True) -> None:
         self.fleet = Fleet(*nodes)
         self.told = Told()
         self.now = 1000.0
@@ -148,6 +148,7 @@ class Rig:
             clock=lambda: self.now,
             calendar=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             policy_deadline=0.02,
+            is_alone=is_alone,
         )
 
     async def publish(self, *contents: str, **changes: Any) -> bool:

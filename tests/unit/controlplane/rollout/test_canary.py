@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controlplane.rollout import NoCanaryError
-from controlplane.rollout.canary import ANSWER_SECONDS
+from controlplane.rollout.canary import ANSWER_SECONDS, ELSEWHERE_SECONDS
 from controlplane.rollout.health import FEWEST_REQUESTS, complaint
 from controlplane.store import Outcome
 from controlplane.translate import SERVICES
@@ -88,6 +88,7 @@ async def test_failing_requests_end_it() -> None:
     state = rig.state()
     assert state.rolled_back is not None
     assert "10 of 20 requests failed (50.0%)" in state.rolled_back.why
+    assert state.rolled_back.refused == {"bird": state.rolled_back.why}
     assert rig.fleet.nodes["bird"].has == "one"
     assert rig.fleet.served() == {"one"}
 
@@ -116,6 +117,23 @@ async def test_without_a_picked_node_everybody_gets_it() -> None:
     await begin(rig)
     assert rig.fleet.live() == "two"
     assert rig.told.kinds() == ["canary-skipped"]
+
+
+async def test_a_control_plane_without_a_picked_node_waits_for_the_others() -> None:
+    """Of several: it promotes a moment after those that watch, unless they say what their nodes refuse."""
+    rig = Rig(FleetNode("plain"), is_alone=False)
+    await begin(rig)
+    rig.now += 10 + ELSEWHERE_SECONDS - 0.1
+    await rig.rollout.review()
+    assert rig.fleet.live() == "one"
+    rig.now += 0.2
+    await rig.rollout.review()
+    assert rig.fleet.live() == "two"
+    await rig.publish("three", canary=canary())
+    await rig.rollout.refuse({"edge": {"bird": "it is bad"}})
+    rig.now += 1000
+    await rig.rollout.review()
+    assert rig.fleet.live() == "two"
 
 
 async def test_a_change_of_policies_alone_goes_to_everybody() -> None:
