@@ -6,10 +6,13 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
 
 from tests.harness.command import ControlPlane, Done, control_plane
+from tests.harness.processes import wait_for
 from tests.harness.xds import RawStream, raw_stream
 
 pytestmark = [pytest.mark.timeout(90), pytest.mark.xdist_group("cli-apply")]
@@ -65,6 +68,25 @@ async def node(plane: ControlPlane, *, error: str | None = None) -> AsyncIterato
             yield stream
         finally:
             answering.cancel()
+
+
+@asynccontextmanager
+async def obedient(plane: ControlPlane, name: str) -> AsyncIterator[None]:
+    """A node that takes whatever comes."""
+    async with raw_stream(plane.xds, delta=True, id=name) as stream:
+        await stream.send(CLUSTERS)
+        await stream.accept()
+
+        async def obey() -> None:
+            while True:
+                response = DeltaDiscoveryResponse.FromString(await stream.call.read())
+                await stream.ack(response)
+
+        obeying = asyncio.create_task(obey())
+        try:
+            yield
+        finally:
+            obeying.cancel()
 
 
 def test_a_document_goes_live_and_back(plane: ControlPlane) -> None:
@@ -228,6 +250,39 @@ async def test_a_node_that_is_silent_is_named_when_time_is_over(plane: ControlPl
         assert "Cluster: not yet" in listed
         write(plane, DOCUMENT)
         assert (await ask(plane, "apply", file, "--timeout", "0s")).code == 0
+    await asyncio.to_thread(
+        wait_for, lambda: plane.run("nodes", "--connected").out == "no nodes\n" or None, seconds=10, what="it is gone"
+    )
     gone = (await ask(plane, "nodes", "--gone", "--output", "json")).json
-    assert [one["id"] for one in gone] == ["envoy-1"]
-    assert (await ask(plane, "nodes", "--connected")).out == "no nodes\n"
+    assert "envoy-1" in [one["id"] for one in gone]
+    assert "gone since" in (await ask(plane, "nodes", "--group", "edge")).out
+
+
+async def test_a_canary_is_ended_by_hand(plane: ControlPlane) -> None:
+    """Promoted or aborted; rollout says how far it is, and there has to be one."""
+    file = write(plane, DOCUMENT)
+    assert (await ask(plane, "apply", file)).code == 0
+    none = await ask(plane, "rollout", "promote")
+    assert (none.code, none.err) == (1, "gateway: No canary is running.\n")
+    canary = "rollout: {canary: {nodes: {ids: [canary-*]}, hold: 10m}}\n"
+    async with obedient(plane, "canary-1"), obedient(plane, "other-1"):
+        for how, port in (("promote", "8050"), ("abort", "8051")):
+            write(plane, canary + DOCUMENT.replace("8048", port).replace("echo", f"echo-{port}"))
+            done = await ask(plane, "apply", file, "--timeout", "0s")
+            assert done.code == 0, done.out + done.err
+            before = await _edge(plane)
+            assert before["live"] != before["desired"]
+            shown = (await ask(plane, "rollout")).out
+            assert "    canary " in shown
+            assert "1 nodes, 0 requests, 0 errors" in shown
+            ended = await ask(plane, "rollout", how)
+            assert ended.code == 0, ended.err
+            after = await _edge(plane)
+            assert (after["live"] == before["desired"]) is (how == "promote")
+            assert (await ask(plane, "rollout", how)).code == 1
+
+
+async def _edge(plane: ControlPlane) -> dict[str, Any]:
+    groups = (await ask(plane, "rollout", "--output", "json")).json["groups"]
+    (edge,) = (group for group in groups if group["name"] == "edge")
+    return dict(edge)
