@@ -114,7 +114,8 @@ def bind(address: Address) -> socket.socket:
         AddressInUseError: the address can't be bound; the text says which and why.
     """
     family = socket.AF_UNIX if address.is_unix else (socket.AF_INET6 if ":" in address.host else socket.AF_INET)
-    sock = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle's algorithm off only for sockets that say that they are TCP.
+    sock = socket.socket(family, socket.SOCK_STREAM, 0 if address.is_unix else socket.IPPROTO_TCP)
     try:
         if not address.is_unix:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
