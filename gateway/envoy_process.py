@@ -17,7 +17,7 @@ from gateway.envoy_settings import EnvoySettings
 from gateway.errors import CommandError
 from gateway.http_client import UnreachableError, request
 from servicekit.address import Address
-from servicekit.contracts.data_plane import HEALTH_LISTENER
+from servicekit.contracts.data_plane import ENVOY_ADMIN_STATS, HEALTH_LISTENER
 
 _LOG_LEVELS = {"DEBUG": "debug", "INFO": "warning", "WARNING": "warning", "ERROR": "error"}
 """Ours to Envoy's. Its own ``info`` is a hundred lines at each start that say nothing to an operator."""
@@ -133,7 +133,7 @@ async def _until_none(admin: Address, what: bytes, seconds: float) -> None:
 
 async def _active(admin: Address, what: bytes) -> int:
     answer = await request(admin, "/stats?filter=^http%5C..*_active$")
-    own = (b"admin", HEALTH_LISTENER.encode())
+    own = (ENVOY_ADMIN_STATS.encode(), HEALTH_LISTENER.encode())
     return sum(
         int(match["count"])
         for match in _CONNECTIONS.finditer(answer.body)

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from servicekit.contracts.data_plane import (
+    ADMIN_LISTENER_STATS,
+    ENVOY_ADMIN_STATS,
     LISTENER_STATS,
     RESERVED_PREFIX,
     STAT_DURATION,
@@ -113,8 +115,9 @@ def _seconds(microseconds: str) -> str | None:
 def _connections(samples: Iterable[Sample]) -> Iterator[Sample]:
     for sample in samples:
         listener = sample.labels.get(_LISTENER_LABEL, "")
-        if listener and listener != "admin" and not listener.startswith(RESERVED_PREFIX):
-            yield Sample("gateway_active_connections", {"listener": listener}, sample.value)
+        if listener and listener != ENVOY_ADMIN_STATS and not listener.startswith(RESERVED_PREFIX):
+            name = ENVOY_ADMIN_STATS if listener == ADMIN_LISTENER_STATS else listener
+            yield Sample("gateway_active_connections", {"listener": name}, sample.value)
 
 
 def _breakers(by_name: Mapping[str, list[Sample]]) -> Iterator[Sample]:

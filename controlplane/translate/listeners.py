@@ -19,10 +19,9 @@ _HCM = "envoy.filters.network.http_connection_manager"
 
 def listener(source: model.Listener, identity_headers: Sequence[str]) -> Listener:
     """One listener; ``identity_headers`` are removed from what clients send."""
-    name = names.listener(source.name)
-    manager = connection_manager(stat_prefix=name, identity_headers=identity_headers)
+    manager = connection_manager(stat_prefix=names.listener_stats(source.name), identity_headers=identity_headers)
     return Listener(
-        name=name,
+        name=names.listener(source.name),
         address=socket_address(source.address, source.port),
         filter_chains=[FilterChain(filters=[Filter(name=_HCM, typed_config=packed(manager))])],
         per_connection_buffer_limit_bytes=uint32(limits.CONNECTION_BUFFER_BYTES),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from servicekit.contracts.data_plane import RESERVED_PREFIX
+from servicekit.contracts.data_plane import ADMIN_LISTENER_STATS, ENVOY_ADMIN_STATS, RESERVED_PREFIX
 
 ROUTES: Final = "routes"
 """The one ``RouteConfiguration``, which all listeners share."""
@@ -30,8 +30,13 @@ ROUTER_FILTER: Final = "envoy.filters.http.router"
 
 
 def listener(name: str) -> str:
-    """The listener, and the prefix of its statistics."""
+    """The listener."""
     return name
+
+
+def listener_stats(name: str) -> str:
+    """The prefix of a listener's statistics."""
+    return ADMIN_LISTENER_STATS if name == ENVOY_ADMIN_STATS else name
 
 
 def cluster(upstream: str) -> str:

@@ -60,6 +60,12 @@ UPSTREAM_STATS: Final = (
 LISTENER_STATS: Final = "downstream_cx_active"
 """A regular expression for the figures of a listener that have :data:`TAG_LISTENER`."""
 
+ENVOY_ADMIN_STATS: Final = "admin"
+"""Begins the figures of Envoy's own admin interface."""
+
+ADMIN_LISTENER_STATS: Final = "admin~"
+"""Begins those of a listener that the document calls ``admin``. No name in a document holds the sign."""
+
 HEALTH_ROUTE: Final = "gateway.health"
 """Name of the route on which every listener answers ``/health``."""
 
@@ -83,6 +89,9 @@ CLAIMED_HEADERS: Final = (
 )
 """Where a request came from and what it asked for, as a proxy before us would say it. There is no trusted proxy
 before us, so only a client can have sent them: Envoy removes them, and writes ``x-forwarded-for`` anew."""
+
+REWRITTEN_HEADERS: Final = frozenset({"x-forwarded-for"})
+"""Of these, what Envoy writes itself before anything reads the request."""
 
 ENVOY_HEADER_PREFIX: Final = "x-envoy-"
 """Begins Envoy's own headers, which steer retries and time-outs: removed from what clients send."""

@@ -26,7 +26,7 @@ def dotted(port: int, backend: int) -> Gateway:
     breaker = gateways.circuit_breaker(consecutive_failures=2, open_for=60.0)
     return gateways.gateway(
         gateways.route("/api", upstream=DOTTED),
-        listeners=(gateways.listener(port, name="web.public"),),
+        listeners=(gateways.listener(port, name="web.public"), gateways.listener(free_port(), name="admin")),
         upstreams=(gateways.upstream(DOTTED, backend, circuit_breaker=breaker),),
     )
 
@@ -58,9 +58,14 @@ async def test_the_families_have_their_names_units_and_labels(plane: Plane) -> N
     """Requests by route, durations in seconds, connections by listener and breakers by upstream, names whole."""
     plane.client.get("/api/x")
     plane.client.get("/nowhere")
+    (of_admin,) = (line for line in plane.envoy.admin("/listeners").text.splitlines() if line.startswith("admin::"))
+    plane.client.get(f"http://{of_admin.removeprefix('admin::')}/nowhere")
     samples = await page(f"{plane.envoy.health_url}/metrics")
     assert ({"method": "GET", "path": "/api", "status": "200"}, 1.0) in samples["gateway_requests_total"]
-    assert ({"listener": "web.public"}, 1.0) in samples["gateway_active_connections"]
+    assert sorted(samples["gateway_active_connections"], key=str) == [
+        ({"listener": "admin"}, 0.0),  # the document's; that of Envoy has the scrape's own connection
+        ({"listener": "web.public"}, 1.0),
+    ]
     assert ({"upstream": DOTTED, "breaker": "failures"}, 0.0) in samples["gateway_circuit_breaker_state"]
     assert ({"upstream": DOTTED, "breaker": "requests"}, 0.0) in samples["gateway_circuit_breaker_state"]
     assert {labels["upstream"] for labels, _ in samples["gateway_circuit_breaker_state"]} == {DOTTED}
