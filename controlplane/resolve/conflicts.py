@@ -21,7 +21,6 @@ def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
     _unreachable_routes(draft)
     _limits_without_identity(draft)
     _scopes_without_tokens(draft)
-    _removed_headers(draft)
 
 
 def _duplicate_names(section: str, names: Iterable[str | None], draft: Draft) -> None:
@@ -89,25 +88,3 @@ def _scopes_without_tokens(draft: Draft) -> None:
             draft.refuse(
                 ("routes", index, "scopes"), "scopes-without-tokens", message, "add a jwt provider to authenticate"
             )
-
-
-def _removed_headers(draft: Draft) -> None:
-    """Headers that the gateway removes from every request, and that something else would read."""
-    owners = {header: provider.name for provider in draft.identity_providers for header in _forwarded(provider)}
-    for provider in draft.identity_providers:
-        if isinstance(provider, ApiKeyProvider) and provider.header in owners:
-            message = f"{provider.header} carries the identity that '{owners[provider.header]}' forwards"
-            path: Path = ("authentication", provider.name, "api_key", "header")
-            draft.refuse(path, "header-conflict", message, "a key needs a header of its own")
-    for index, route in enumerate(draft.routes):
-        for header in route.match.headers:
-            if header.name in owners:
-                message = f"{header.name} is removed from requests, for '{owners[header.name]}' sets it"
-                path = ("routes", index, "match", "headers", header.name)
-                draft.refuse(path, "header-conflict", message, "match another header", at_key=True)
-
-
-def _forwarded(provider: JwtProvider | ApiKeyProvider) -> Iterable[str]:
-    if isinstance(provider, JwtProvider):
-        return provider.forward_claims.values()
-    return () if provider.forward_id is None else (provider.forward_id,)

@@ -12,6 +12,7 @@ from controlplane.resolve.draft import Draft
 from controlplane.resolve.listeners import resolve_listeners
 from controlplane.resolve.node_groups import resolve_node_groups, resolve_rollout
 from controlplane.resolve.policies import resolve_policies
+from controlplane.resolve.removed_headers import find_removed_headers
 from controlplane.resolve.routes import resolve_routes
 from controlplane.resolve.upstreams import resolve_upstreams
 
@@ -29,7 +30,8 @@ PASSES: tuple[Callable[[GatewayConfig, Draft], None], ...] = (
     resolve_routes,
     resolve_node_groups,  # after what they choose from
     resolve_rollout,
-    find_conflicts,  # last: it compares what the others have made
+    find_conflicts,  # last: these two compare what the others have made
+    find_removed_headers,
 )
 
 

@@ -1,0 +1,46 @@
+"""Headers that the gateway removes from every request, and that something in the document would read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from controlplane.config import GatewayConfig
+from controlplane.config.problems import Path
+from controlplane.model import ApiKeyProvider, JwtProvider
+from controlplane.resolve.draft import Draft
+from servicekit.contracts.data_plane import CLAIMED_HEADERS, ENVOY_HEADER_PREFIX, REWRITTEN_HEADERS
+
+
+def find_removed_headers(_document: GatewayConfig, draft: Draft) -> None:
+    """Refuse API keys in headers, and matches of headers, that no request has when it comes to them."""
+    owners = {header: provider.name for provider in draft.identity_providers for header in _forwarded(provider)}
+    for provider in draft.identity_providers:
+        if not isinstance(provider, ApiKeyProvider):
+            continue
+        path: Path = ("authentication", provider.name, "api_key", "header")
+        if provider.header in owners:
+            message = f"{provider.header} carries the identity that '{owners[provider.header]}' forwards"
+            draft.refuse(path, "header-conflict", message, "a key needs a header of its own")
+        elif _is_claimed(provider.header):
+            draft.refuse(path, "header-conflict", _why(provider.header, owners), "a key needs a header of its own")
+    for index, route in enumerate(draft.routes):
+        for header in route.match.headers:
+            if header.name in owners or _is_claimed(header.name):
+                path = ("routes", index, "match", "headers", header.name)
+                draft.refuse(path, "header-conflict", _why(header.name, owners), "match another header", at_key=True)
+
+
+def _is_claimed(header: str) -> bool:
+    removed = header in CLAIMED_HEADERS or header.startswith(ENVOY_HEADER_PREFIX)
+    return removed and header not in REWRITTEN_HEADERS
+
+
+def _why(header: str, owners: Mapping[str, str]) -> str:
+    reason = f"'{owners[header]}' sets it" if header in owners else "a client could claim anything by it"
+    return f"{header} is removed from requests, for {reason}"
+
+
+def _forwarded(provider: JwtProvider | ApiKeyProvider) -> Iterable[str]:
+    if isinstance(provider, JwtProvider):
+        return provider.forward_claims.values()
+    return () if provider.forward_id is None else (provider.forward_id,)
