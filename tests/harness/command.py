@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -13,13 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 from typer.testing import CliRunner
 
 from gateway.cli.commands import build_app
 from gateway.errors import CommandError
 from servicekit.address import Address
 from tests.harness.ports import free_port
-from tests.harness.processes import wait_until_answers
+from tests.harness.processes import wait_for
 
 TOKEN = "test-admin-token"
 _STARTS_WITHIN = 30.0
@@ -61,11 +63,22 @@ class ControlPlane:
     xds: Address = field(default_factory=lambda: Address(host="127.0.0.1", port=free_port()))
 
     @property
+    def url(self) -> str:
+        """Where its admin API is."""
+        return f"{'https' if self.tls_dir else 'http'}://{self.admin}"
+
+    @property
+    def tls_dir(self) -> str:
+        """The folder of its certificates, with their authority; empty without."""
+        return self.settings.get("GATEWAY_ADMIN_TLS_DIR", "")
+
+    @property
     def environment(self) -> dict[str, str]:
         """What a command needs to reach it; no file of this machine's user is read."""
         return {
-            "GATEWAY_ADMIN_URL": f"http://{self.admin}",
+            "GATEWAY_ADMIN_URL": self.url,
             "GATEWAY_ADMIN_TOKEN": TOKEN,
+            "GATEWAY_ADMIN_CA": f"{self.tls_dir}/ca.crt" if self.tls_dir else "",
             "XDG_CONFIG_HOME": str(self.folder / "config"),
         }
 
@@ -98,10 +111,17 @@ class ControlPlane:
                 stderr=log,
                 start_new_session=True,
             )
+        wait_for(self._ready, seconds=_STARTS_WITHIN, what="the control plane is ready")
+
+    def _ready(self) -> bool | None:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log()[-4000:]
+        trusted = ssl.create_default_context(cafile=f"{self.tls_dir}/ca.crt") if self.tls_dir else False
         try:
-            wait_until_answers(f"http://{self.admin}/health/ready", self.process, seconds=_STARTS_WITHIN)
-        except AssertionError as error:
-            raise AssertionError(self.log()[-4000:]) from error
+            answer = httpx.get(f"{self.url}/health/ready", timeout=2, verify=trusted, trust_env=False)
+        except httpx.TransportError:
+            return None
+        return True if answer.is_success else None
 
     def stop(self) -> None:
         """Stop it as a supervisor does."""

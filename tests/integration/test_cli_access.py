@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.certificates import write_certificates
 from tests.harness.command import TOKEN, ControlPlane, Done, command, control_plane
 from tests.harness.processes import wait_for
 
@@ -149,6 +150,28 @@ def test_a_context_is_a_gateway_by_name(plane: ControlPlane, tmp_path: Path) -> 
     assert "chosen by: context there" in command("whoami", env=env).out
     assert command("context", "remove", "there", env=env).code == 0
     assert command("status", "--context", "there", env=env).code == 1
+
+
+def test_a_client_certificate_is_as_good_as_a_token(tmp_path: Path) -> None:
+    """Over TLS of a private authority, by the names in it; who trusts another authority sends no token."""
+    certificates = tmp_path / "tls"
+    write_certificates(certificates, hosts=["127.0.0.1", "ops.example"], days=1)
+    roles = {"GATEWAY_ADMIN_CERTIFICATE_ROLES": '{"ops.example": "operator"}'}
+    with control_plane(tmp_path, GATEWAY_ADMIN_TLS_DIR=str(certificates), **roles) as plane:
+        assert "role: admin" in plane.run("whoami").out
+        shown = {"GATEWAY_ADMIN_CLIENT_CERTIFICATE": f"{certificates}/tls.crt"}
+        shown |= {"GATEWAY_ADMIN_CLIENT_KEY": f"{certificates}/tls.key", "GATEWAY_ADMIN_TOKEN": ""}
+        done = plane.run("whoami", **shown)
+        assert done.code == 0, done.err
+        assert "role: operator" in done.out
+        assert "method: certificate" in done.out
+        files = ["--client-certificate", f"{certificates}/tls.crt", "--client-key", f"{certificates}/tls.key"]
+        added = plane.run("context", "add", "tls", "--url", plane.url, "--ca", f"{certificates}/ca.crt", *files)
+        assert added.code == 0, added.err
+        assert "role: operator" in plane.run("whoami", "--context", "tls").out
+        distrusted = plane.run("whoami", GATEWAY_ADMIN_CA="")
+        assert distrusted.code == 1
+        assert "certificate verify failed" in distrusted.err
 
 
 def test_events_are_followed_as_they_happen(plane: ControlPlane) -> None:

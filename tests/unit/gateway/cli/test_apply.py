@@ -153,6 +153,12 @@ def test_a_stale_if_match_is_one_line(document: str) -> None:
     assert (done.code, done.err) == (1, f"gateway: {detail} (gateway log shows by whom)\n")
 
 
+def test_a_gateway_that_wants_to_know_for_which_revision_is_told_how(document: str) -> None:
+    """The option's name is not the header's."""
+    refusal = problem(428, "Say in If-Match which state this is meant for.", code="precondition-required")
+    assert "--if-match N names the revision" in run(refusal, "apply", document)[0].err
+
+
 def test_a_file_that_is_not_there_is_not_asked_about(tmp_path: Path) -> None:
     """One line."""
     done, asked = run(outcome("applied"), "apply", str(tmp_path / "none.yaml"))
