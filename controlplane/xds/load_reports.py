@@ -142,7 +142,8 @@ def _reports(stats: LoadStatsRequest) -> Iterator[Report]:
     """One for each stretch of time: a node knows some clusters for longer than others."""
     loads: dict[float, Load] = {}
     for cluster in stats.cluster_stats:
-        if not cluster.cluster_name.startswith(RESERVED_PREFIX):
+        # Most clusters of a report have nothing to tell.
+        if cluster.upstream_locality_stats and not cluster.cluster_name.startswith(RESERVED_PREFIX):
             seconds = max(0.0, cluster.load_report_interval.ToMilliseconds() / 1000)
             loads[seconds] = loads.get(seconds, Load()) + _load(cluster)
     return (Report(seconds, load) for seconds, load in loads.items())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from google.protobuf.any_pb2 import Any
@@ -27,14 +27,17 @@ class Resource:
     """Hash of :attr:`body`, and of :attr:`ttl` if there is one."""
     ttl: float = 0.0
     """Seconds after which a client that has heard nothing more drops it; 0 is never. Whole milliseconds."""
+    alias_of: str = ""
+    """The name that the client knows the resource by, where :attr:`name` is only what it may be asked for by."""
     delta_head: bytes = field(init=False, repr=False, compare=False)
     """What stands before :attr:`body` in a serialized ``DeltaDiscoveryResponse``: the field, name and version."""
     sotw_head: bytes = field(init=False, repr=False, compare=False)
     """What stands before :attr:`body` in a serialized ``DiscoveryResponse``."""
 
     def __post_init__(self) -> None:
-        any_head = field_head(2, len(self.body))
-        inner = string_field(3, self.name) + string_field(1, self.version) + any_head
+        any_head = field_head(2, len(self.body)) if self.body else b""
+        names = string_field(3, self.alias_of or self.name) + (string_field(4, self.name) if self.alias_of else b"")
+        inner = names + string_field(1, self.version) + any_head
         object.__setattr__(self, "sotw_head", any_head)
         object.__setattr__(self, "delta_head", field_head(2, len(inner) + len(self.body)) + inner)
 
@@ -58,6 +61,16 @@ def encode_message(name: str, message: Message, *, ttl: float = 0.0) -> Resource
     """Encode a protobuf message, maps sorted, so that equal messages give equal bytes."""
     type_url = f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
     return encode_bytes(name, type_url, message.SerializeToString(deterministic=True), ttl=ttl)
+
+
+def alias(name: str, of: Resource) -> Resource:
+    """Let ``of`` be asked for as ``name`` too; only where a type has aliases (virtual hosts, on demand)."""
+    return replace(of, name=name, alias_of=of.name)
+
+
+def nothing_called(name: str, type_url: str) -> Resource:
+    """What says of a name that was asked for on demand that there is nothing: it is its own alias and has no body."""
+    return Resource(name, type_url, b"", "", alias_of=name)
 
 
 def encode_bytes(name: str, type_url: str, value: bytes, *, ttl: float = 0.0) -> Resource:

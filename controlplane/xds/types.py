@@ -37,6 +37,10 @@ FULL_STATE: Final = frozenset({LISTENER, CLUSTER})
 DELTA_ONLY: Final = frozenset({VIRTUAL_HOST})
 """Types that state-of-the-world does not carry."""
 
+ON_DEMAND: Final = frozenset({VIRTUAL_HOST})
+"""Types that a client asks for while a request waits. It goes on when an answer has the name that it asked for, as name
+or alias, and a removal is no such answer: that a name does not exist is told by a resource without a body."""
+
 KEPT_UNTIL_UNSUBSCRIBED: Final = frozenset({EXTENSION_CONFIG})
 """Types whose removal is not told: requests through a filter whose configuration was taken away would fail
 (envoyproxy/envoy#32823). The listener that names it changes first; then the client unsubscribes by itself."""

@@ -95,7 +95,9 @@ def encode(response: Response, control_plane: bytes) -> bytes:
 def _living(resource: Resource, *, delta: bool, heartbeat: bool) -> bytes:
     """A field of a response with a resource and its time to live; in state of the world that needs a wrapper."""
     seconds, rest = divmod(round(resource.ttl * 1000), 1000)
-    message = ResourceMessage(name=resource.name, version=resource.version)
+    message = ResourceMessage(name=resource.alias_of or resource.name, version=resource.version)
+    if resource.alias_of:
+        message.aliases.append(resource.name)
     message.ttl.seconds, message.ttl.nanos = seconds, rest * 1_000_000
     if not heartbeat:
         message.resource.MergeFromString(resource.body)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryResponse
+
 from controlplane.xds import types
-from controlplane.xds.messages import DeltaRequest
-from controlplane.xds.snapshot import EMPTY
+from controlplane.xds.messages import DeltaRequest, Response
+from controlplane.xds.snapshot import EMPTY, Snapshot, alias
 from controlplane.xds.subscription import MAX_RESPONSE_BYTES
+from controlplane.xds.wire import encode
 from tests.unit.controlplane.xds.builders import OTHER, names, resource, snapshot_of
 from tests.unit.controlplane.xds.delta_client import EDS, Client
 
@@ -60,6 +63,44 @@ def test_virtual_hosts_come_when_their_names_are_asked_for() -> None:
     assert first is not None
     client.ask(nonce=first.nonce)
     assert names(client.accept()) == ["routes/b.test"]
+
+
+def test_a_virtual_host_that_does_not_exist_is_told_of_so_that_a_request_goes_on() -> None:
+    """Rule 27: by a resource without a body that is its own alias, for a removal resumes nothing; one that goes later
+    is a removal."""
+    client = Client(snapshot_of(types.VIRTUAL_HOST), types.VIRTUAL_HOST)
+    client.ask("routes/none.test")
+    (told,) = on_the_wire(client.accept()).resources
+    assert (told.name, list(told.aliases), told.HasField("resource")) == (
+        "routes/none.test",
+        ["routes/none.test"],
+        False,
+    )
+    client.publish(**{"routes/none.test": "1"})
+    assert names(client.accept()) == ["routes/none.test"]
+    client.publish()
+    assert on_the_wire(client.accept()).removed_resources == ["routes/none.test"]
+
+
+def test_a_virtual_host_can_be_asked_for_by_an_alias() -> None:
+    """Rules 19 and 27: the answer has its name and the alias; by two names it comes twice, never in one response."""
+    host = resource(types.VIRTUAL_HOST, "routes/shop")
+    aliases = [alias(name, host) for name in ("routes/a.test", "routes/b.test")]
+    client = Client(Snapshot.of([host, *aliases]), types.VIRTUAL_HOST)
+    client.ask("routes/a.test", "routes/b.test")
+    responses = [on_the_wire(client.accept()) for _ in range(2)]
+    assert [(one.name, list(one.aliases)) for response in responses for one in response.resources] == [
+        ("routes/shop", ["routes/a.test"]),
+        ("routes/shop", ["routes/b.test"]),
+    ]
+    assert responses[0].resources[0].resource.SerializeToString() == host.body
+    assert client.receive() is None
+
+
+def on_the_wire(response: Response) -> DeltaDiscoveryResponse:
+    """As the official code reads it."""
+    read: DeltaDiscoveryResponse = DeltaDiscoveryResponse.FromString(encode(response, b""))
+    return read
 
 
 def test_filter_configurations_are_not_taken_away() -> None:
