@@ -148,21 +148,40 @@ class Pipeline:
             await self.take(loaded)
 
     async def _follow_history(self) -> None:
-        async for number in self._history.changes():
-            if self.live is not None and self.live.number == number:
-                await self._hear_refusals()
-            elif self.live is None or self.live.number is None or number > self.live.number:
-                await self._catch_up()
+        async for _ in self._history.changes():
+            await self._catch_up()
 
     async def _catch_up(self) -> None:
-        """Bring the newest revision live, whoever recorded it."""
+        """Bring the newest revision live, whoever recorded it; hear what became of it elsewhere."""
+        await self._record_late()
         newest = await self._history.newest()
-        if newest is None or (self.live is not None and self.live.number == newest.number):
+        if newest is None:
             return
-        if self.live is None and newest.outcome is Outcome.REFUSED:
-            await self._bring_back(newest.number)
-        await self._adopt(newest)
-        await self._hear_refusals()
+        if self._is_newer(newest):
+            if self.live is None and newest.outcome is Outcome.REFUSED:
+                await self._bring_back(newest.number)
+            await self._adopt(newest)
+        # Nodes of other replicas, or before a restart, may have refused it.
+        if newest.outcome is Outcome.REFUSED and newest.number == self.status.number:
+            await self._rollout.refuse({group: said.get("refused", {}) for group, said in newest.groups.items()})
+
+    async def _record_late(self) -> None:
+        """What a source said while the store was away is the newest change, unless another replica has recorded it."""
+        async with self._turn:
+            live = self.live
+            if live is None or live.number is not None:
+                return
+            loaded = Loaded(live.origin, live.document, live.text)
+            if not await self._history.knows(loaded):
+                number = await self._history.witness(loaded)
+                self._set_status(replace(self.status, live=replace(live, number=number)))
+
+    def _is_newer(self, revision: Revision) -> bool:
+        """Whether it is to take the place of what is live. An import may put another text where a number was."""
+        live = self.live
+        if live is None or live.number is None or live.number < revision.number:
+            return True
+        return live.number == revision.number and live.text != revision.text
 
     async def _bring_back(self, number: int) -> None:
         """Before the newest revision, which was refused: what its groups went back to."""
@@ -178,18 +197,12 @@ class Pipeline:
             self._refuse(_origin(revision), error)
             return
         async with self._turn:
-            if self.live is not None and (self.live.number or 0) >= revision.number:
+            if not self._is_newer(revision):
                 return  # another has been faster
             live = Live(
                 number=revision.number, origin=revision.origin, text=revision.text, document=document, compiled=compiled
             )
             await self._bring_live(live)
-
-    async def _hear_refusals(self) -> None:
-        """Nodes of other replicas, or before a restart, may have refused what is live."""
-        newest = await self._history.newest()
-        if newest is not None and newest.outcome is Outcome.REFUSED and newest.number == self.status.number:
-            await self._rollout.refuse({group: said.get("refused", {}) for group, said in newest.groups.items()})
 
     async def _bring_live(self, live: Live) -> bool:
         """Let nodes have it; whether that was a change."""
@@ -198,18 +211,24 @@ class Pipeline:
         self._loads.labels("applied" if changed else "unchanged").inc()
         since = datetime.now(UTC) if changed or first else self.status.live_since
         same_number = self.live is not None and self.live.number == live.number
-        self.status = Status(
-            live=live,
-            live_since=since,
-            outcome=self.status.outcome if same_number and not changed else Outcome.PENDING,
-            groups=self.status.groups if same_number and not changed else (),
+        self._set_status(
+            Status(
+                live=live,
+                live_since=since,
+                outcome=self.status.outcome if same_number and not changed else Outcome.PENDING,
+                groups=self.status.groups if same_number and not changed else (),
+            )
         )
         if changed or first:
             self._live_since.set(datetime.now(UTC).timestamp())
         self._tell("document is live", "live", changed=changed)
+        return changed
+
+    def _set_status(self, status: Status) -> None:
+        """Begin to follow what becomes of it."""
+        self.status = status
         self._came.set()
         self._came = asyncio.Event()
-        return changed
 
     async def _follow_outcomes(self) -> None:
         """What becomes of a revision that is not live any more is of no interest."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controlplane.config import ConfigError
 from controlplane.events import Events
 from controlplane.history import NoStoreError
-from controlplane.store import ConflictError, Outcome, Store, open_store
+from controlplane.store import ConflictError, Outcome, RevisionStore, Store, StoreError, open_store
 from controlplane.xds.cache import SnapshotCache
 from tests.harness.pipelines import Feed, apply, document, loaded, pipeline, port_of, running, until_port
 from tests.harness.xds import eventually
@@ -180,3 +182,51 @@ async def test_after_a_restart_a_refused_revision_is_not_tried_again(store: Stor
     assert snapshot is not None
     assert expected is not None
     assert snapshot.versions == expected.versions
+
+
+async def test_what_is_imported_goes_live(store: Store, tmp_path: Path) -> None:
+    """Also when its newest number is that of the one revision that was here before."""
+    elsewhere = await open_store(f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    await apply(pipeline(store=elsewhere), document(7))
+    lines = [line async for line in elsewhere.export()]
+    await elsewhere.close()
+
+    async def exported() -> AsyncIterator[str]:
+        for line in lines:
+            yield line
+
+    async with running(pipeline(Feed(document(1)), store=store)) as line:
+        await until_port(line, 1)
+        await store.import_lines(exported())
+        await until_port(line, 7)
+
+
+class Away:
+    """A store of revisions that a test can take away."""
+
+    def __init__(self, revisions: RevisionStore) -> None:
+        self.is_away = False
+        self._revisions = revisions
+
+    def __getattr__(self, name: str) -> Any:
+        if self.is_away and name != "changes":
+            raise StoreError("away")
+        return getattr(self._revisions, name)
+
+
+async def test_what_was_saved_while_the_store_was_away_stays_live(store: Store) -> None:
+    """And is recorded when the store is back: what it held before is not newer."""
+    away = Away(store.revisions)
+    feed = Feed(document(1))
+    async with running(pipeline(feed, store=replace(store, revisions=away))) as line:
+        await until_port(line, 1)
+        away.is_away = True
+        feed.say(document(2))
+        await until_port(line, 2)
+        assert line.status.number is None
+        away.is_away = False
+        await store.revisions.mark(1, Outcome.TIMED_OUT)  # as when another replica speaks: this one looks again
+        await eventually(lambda: line.status.number == 2, "it is recorded")
+        assert port_of(line) == 2
+    heads = await store.revisions.page()
+    assert [head.number for head in heads] == [2, 1]
