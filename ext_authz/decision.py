@@ -28,7 +28,7 @@ class Identity:
     user_id: str | None = None
     """The caller as its provider names it (``sub``)."""
     api_key: str | None = None
-    """The id of the API key."""
+    """The API key by provider and id; as unambiguous."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +121,9 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
 
 def _allow_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Allow:
     headers = {check.forward_id: header_value(key_id)} if check.forward_id else {}
+    who = f"{check.provider}:{key_id}"
     return Allow(
-        identity=Identity(provider=check.provider, user=f"{check.provider}:{key_id}", api_key=key_id),
+        identity=Identity(provider=check.provider, user=who, api_key=who),
         set_headers=headers,
         remove_headers=_removed(rule, headers, ()),
         expires_at=math.inf,

@@ -18,7 +18,8 @@ METADATA_USER = "user"
 """The caller across all providers, unambiguous: what a limit ``by: user`` counts."""
 
 METADATA_API_KEY = "api_key"
-"""The id (never the secret) of the API key: what a limit ``by: api_key`` counts."""
+"""Provider and id (never the secret) of the API key: what a limit ``by: api_key`` counts. Two providers may have keys
+with the same id."""
 
 METADATA_PROVIDER = "provider"
 """The document's name of the provider that vouched for the caller."""

@@ -63,7 +63,7 @@ async def test_the_families_have_their_names_units_and_labels(plane: Plane) -> N
     samples = await page(f"{plane.envoy.health_url}/metrics")
     assert ({"method": "GET", "path": "/api", "status": "200"}, 1.0) in samples["gateway_requests_total"]
     assert sorted(samples["gateway_active_connections"], key=str) == [
-        ({"listener": "admin"}, 0.0),  # the document's; that of Envoy has the scrape's own connection
+        ({"listener": "admin"}, 1.0),
         ({"listener": "web.public"}, 1.0),
     ]
     assert ({"upstream": DOTTED, "breaker": "failures"}, 0.0) in samples["gateway_circuit_breaker_state"]

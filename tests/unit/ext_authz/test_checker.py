@@ -286,7 +286,7 @@ async def test_an_api_key() -> None:
     w = world(auth_policy(api_key_provider(keys={"ci": HASH})))
     answer = await w.ask(x_api_key=SECRET)
     assert isinstance(answer, Allow)
-    assert (answer.identity.api_key, answer.identity.user) == ("ci", "machines:ci")
+    assert (answer.identity.api_key, answer.identity.user) == ("machines:ci", "machines:ci")
     assert answer.set_headers == {"x-machine": "ci"}
     assert answer.remove_headers == ("x-api-key", "x-user-id")
 
@@ -307,7 +307,23 @@ async def test_the_whole_hash_counts() -> None:
     assert isinstance(answer, Deny)
     both = await world(auth_policy(api_key_provider(keys={"twin": twin, "ci": HASH}))).ask(x_api_key=SECRET)
     assert isinstance(both, Allow)
-    assert both.identity.api_key == "ci"
+    assert both.identity.api_key == "machines:ci"
+
+
+async def test_keys_of_two_providers_with_one_id_are_two_callers() -> None:
+    """Else they would share a bucket of a limit by api_key."""
+    other = api_key_provider(name="robots", header="x-robot", keys={"ci": "0" * 64})
+    ours = api_key_provider(keys={"ci": HASH})
+    theirs = api_key_provider(name="robots", header="x-robot", keys={"ci": HASH})
+    found = set()
+    for policy, headers in (
+        (auth_policy(ours, other), {"x_api_key": SECRET}),
+        (auth_policy(theirs), {"x_robot": SECRET}),
+    ):
+        answer = await world(policy).ask(**headers)
+        assert isinstance(answer, Allow)
+        found.add(answer.identity.api_key)
+    assert found == {"machines:ci", "robots:ci"}
 
 
 async def test_either_is_enough() -> None:

@@ -67,7 +67,11 @@ async def test_yes_by_api_key(folder: Path) -> None:
     policy = auth_policy(api_key_provider(keys={"ci": hashlib.sha256(b"secret-key").hexdigest()}))
     async with running_authz(folder, policy) as authz:
         answer = await authz.check({"x-api-key": "secret-key"}, RULE)
-    assert MessageToDict(answer.dynamic_metadata) == {"provider": "machines", "user": "machines:ci", "api_key": "ci"}
+    assert MessageToDict(answer.dynamic_metadata) == {
+        "provider": "machines",
+        "user": "machines:ci",
+        "api_key": "machines:ci",
+    }
     assert b"secret-key" not in answer.SerializeToString()
 
 
