@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from servicekit.contracts import Contract, ContractError
 from servicekit.settings import XdsClientSettings
-from servicekit.tls import open_channel
+from servicekit.tls import Channels
 from servicekit.xds.last_good import LastGood, Policy
 from servicekit.xds.session import RejectedError, Session
 
@@ -79,13 +79,16 @@ class XdsSubscription(Generic[C]):
         """Begin with what the disk has, then follow the control plane for ever."""
         self.begin()
         pause = FIRST_PAUSE
-        async with open_channel(self._settings.xds_address, self._settings, CHANNEL_OPTIONS) as channel:
+        channels = Channels(self._settings.xds_address, self._settings, CHANNEL_OPTIONS)
+        try:
             while True:
                 began = time.monotonic()
-                taken = await self.connection(channel)
+                taken = await self.connection(await channels.current())
                 lasted = taken and time.monotonic() - began > LONGEST_PAUSE  # else each refusal would be asked for
                 pause = FIRST_PAUSE if lasted else min(pause * 2, LONGEST_PAUSE)
                 await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  spreads reconnects; nothing secret
+        finally:
+            await channels.close()
 
     async def connection(self, channel: grpc.aio.Channel) -> bool:
         """One stream from its beginning to its end; whether the control plane took it.
