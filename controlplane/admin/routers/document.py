@@ -30,7 +30,7 @@ _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            YAML[0]: {"schema": {"type": "string"}},
+            YAML[0]: {"schema": {"$ref": "#/components/schemas/Document"}},
             JSON: {"schema": {"$ref": "#/components/schemas/Document"}},
         },
     }
@@ -39,7 +39,7 @@ _DOCUMENT: dict[int | str, dict[str, Any]] = {
     200: {
         "content": {
             JSON: {"schema": {"$ref": "#/components/schemas/Document"}},
-            YAML[0]: {"schema": {"type": "string"}},
+            YAML[0]: {"schema": {"$ref": "#/components/schemas/Document"}},
         },
         "headers": {"ETag": {"required": True, "schema": {"type": "string"}}},
     },
