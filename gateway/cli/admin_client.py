@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +12,10 @@ from urllib.parse import quote
 
 import httpx
 
+from gateway.cli.http_connection import open_http, trouble
 from gateway.cli.output import plain
 from gateway.cli.refusals import read_refusal
-from gateway.cli.target import UNIX, Target, find_target, stays_on_machine
+from gateway.cli.target import Target, find_target
 from gateway.errors import CommandError
 
 DEADLINE = 30.0
@@ -61,18 +61,7 @@ class AdminClient:
 
     def __init__(self, target: Target, *, transport: httpx.BaseTransport | None = None) -> None:
         self._target = target
-        token = target.token.get_secret_value()
-        over_socket = target.url.startswith(UNIX)
-        if over_socket and transport is None:
-            transport = httpx.HTTPTransport(uds=target.url.removeprefix(UNIX))
-        self._http = httpx.Client(
-            base_url=("http://localhost" if over_socket else target.url.rstrip("/")) + _PREFIX,
-            headers={"accept": JSON, **({"authorization": f"Bearer {token}"} if token else {})},
-            timeout=DEADLINE,
-            verify=_tls(target),
-            trust_env=not stays_on_machine(target.url),  # a proxy would get what stays on this machine
-            transport=transport,
-        )
+        self._http = open_http(target, prefix=_PREFIX, accept=JSON, transport=transport)
 
     def close(self) -> None:
         """Close the connections."""
@@ -188,7 +177,7 @@ class AdminClient:
                 yield response
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             arrived = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.InvalidURL))
-            raise LostError(f"the admin API at {plain(self._target.url)} {_trouble(error)}", arrived=arrived) from error
+            raise LostError(f"the admin API at {plain(self._target.url)} {trouble(error)}", arrived=arrived) from error
 
     def _decoded(self, content: bytes) -> Any:
         if not content:
@@ -222,20 +211,6 @@ def admin_client(context: str | None) -> Iterator[AdminClient]:
         client.close()
 
 
-def _tls(target: Target) -> ssl.SSLContext | bool:
-    if not target.url.startswith("https://"):
-        return False
-    try:
-        context = ssl.create_default_context(cafile=target.ca)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        if target.client_certificate is not None:
-            # A password prompt would stop a script for ever.
-            context.load_cert_chain(target.client_certificate, target.client_key, password=lambda: "")
-    except OSError as error:  # ssl.SSLError is one
-        raise CommandError(f"the certificates for {plain(target.url)}: {plain(error)}") from error
-    return context
-
-
 def _read(response: httpx.Response, deadline: float) -> bytes:
     body = bytearray()
     for chunk in response.iter_bytes():
@@ -249,11 +224,3 @@ def _read(response: httpx.Response, deadline: float) -> bytes:
 
 def _query_text(value: str | float | bool | None) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _trouble(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return "does not answer: it takes too long"
-    if isinstance(error, httpx.RemoteProtocolError):
-        return f"broke off: {plain(error)}"
-    return f"does not answer: {plain(error)}"
