@@ -100,8 +100,8 @@ class Rollouts(RuleBasedStateMachine):
         if seconds > STANDING_SECONDS:
             for name in GROUPS:
                 live = self.rig.fleet.live(name)
-                nodes = self.rig.fleet.nodes.values()
-                if not any(node.group == name and live in node.refuses and not node.is_silent for node in nodes):
+                nodes = [node for node in self.rig.fleet.nodes.values() if self.rig.fleet.key_of(node) == name]
+                if nodes and not any(live in node.refuses and not node.is_silent for node in nodes):
                     self.proven[name].add(live)
 
     @rule(promoted=st.booleans())
