@@ -22,7 +22,7 @@ class ControlPlaneSettings(AdminSettings):
     """The process settings of the control plane."""
 
     document: Path | None = None
-    """The document to follow. Without it everything goes to ``backend_url``."""
+    """The document to follow: a file, or a folder of files. Without it everything goes to ``backend_url``."""
 
     backend_url: Annotated[str, AfterValidator(check_endpoint_url)] = "http://127.0.0.1:8048"
     """Where requests go when there is no document."""
