@@ -100,7 +100,8 @@ class Rollout:
     async def settle(self, release: Release, seconds: float) -> ReleaseOutcome:
         """What becomes of ``release``: waits until every connected node has answered and no canary is under way.
 
-        After ``seconds`` it says how things stand. A release that a newer one has replaced stays pending.
+        After ``seconds`` it says how things stand; with 0 nobody has had time, so what is open is pending. A release that
+        a newer one has replaced stays pending.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
@@ -113,7 +114,7 @@ class Rollout:
             if outcome.outcome is not Outcome.PENDING:
                 return outcome
             if left <= 0:
-                return outcome.at_deadline()
+                return outcome.at_deadline() if seconds > 0 else outcome
             await self._rest(changed, stirred, min(left, self._pause()))
 
     async def run(self) -> None:

@@ -135,6 +135,7 @@ async def test_a_silent_node_times_out_and_counts_as_content_later() -> None:
     outcome = await rig.rollout.settle(new, 0.05)
     assert outcome.outcome is Outcome.TIMED_OUT
     assert outcome.groups[0].waiting == ("b",)
+    assert (await rig.rollout.settle(new, 0)).outcome is Outcome.PENDING, "nobody waited"
     assert rig.state().accepted != rig.state().live
     assert rig.fleet.served() == {"one", "two"}, "the silent node still asks for the former rules"
     rig.now += STANDING_SECONDS
