@@ -100,8 +100,8 @@ class Rollout:
     async def settle(self, release: Release, seconds: float) -> ReleaseOutcome:
         """What becomes of ``release``: waits until every connected node has answered and no canary is under way.
 
-        After ``seconds`` it says how things stand; with 0 nobody has had time, so what is open is pending. A release that
-        a newer one has replaced stays pending.
+        After ``seconds`` it says how things stand; with 0 nobody has had time, so what is open is pending. A release
+        that a newer one has replaced stays pending.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         while True:
