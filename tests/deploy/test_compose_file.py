@@ -78,3 +78,12 @@ def test_the_private_key_is_mounted_by_the_grpc_peers_only() -> None:
 def test_the_link_between_the_parts_has_no_way_out() -> None:
     """The network that carries xDS and decisions is internal."""
     assert COMPOSE["networks"]["control"] == {"internal": True}
+
+
+def test_the_history_outlives_the_control_planes_container() -> None:
+    """Its database is a file on a volume of its own."""
+    service = SERVICES["controlplane"]
+    url = service["environment"]["GATEWAY_STORE_URL"].removeprefix("${GATEWAY_STORE_URL:-").removesuffix("}")
+    (volume,) = (one for one in service["volumes"] if one.startswith("controlplane-state:"))
+    assert Path(url.removeprefix("sqlite:///")).parent == Path(volume.partition(":")[2])
+    assert "controlplane-state" in COMPOSE["volumes"]

@@ -81,3 +81,8 @@ labels:
 {{ $name }}.{{ $.Release.Namespace }}.svc.{{ $.Values.clusterDomain }}
 {{- end -}}
 {{- end -}}
+
+{{/* Not empty where the control plane may be told of a database: what is in a Secret of yours is not known here. */}}
+{{- define "api-gateway.mayHaveStore" -}}
+{{- if or .Values.store.url .Values.existingSecret }}yes{{ end -}}
+{{- end -}}

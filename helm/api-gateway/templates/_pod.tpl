@@ -24,7 +24,7 @@ spec:
       annotations:
         checksum/tls: {{ .root.Values.tls | toJson | sha256sum }}
         {{- if .secret }}
-        checksum/secret: {{ list .root.Values.redis .root.Values.admin .root.Values.existingSecret | toJson | sha256sum }}
+        checksum/secret: {{ list .root.Values.redis .root.Values.store .root.Values.admin .root.Values.existingSecret | toJson | sha256sum }}
         {{- end }}
         {{- with $values.podAnnotations }}
         {{- toYaml . | nindent 8 }}

@@ -34,7 +34,8 @@ def test_every_golden_file_has_its_values(golden: Golden) -> None:
 def hide_generated(manifest: Manifest, values: Manifest) -> Manifest:
     """Put a constant for each secret that is made afresh by every rendering."""
     if manifest["kind"] == "Secret":
-        given = {values.get("redis", {}).get("url"), values.get("admin", {}).get("token")}
+        keys = (("redis", "url"), ("store", "url"), ("admin", "token"))
+        given = {values.get(section, {}).get(key) for section, key in keys}
         for field in manifest.keys() & {"data", "stringData"}:
             manifest[field] = {k: v if v in given else "<generated>" for k, v in manifest[field].items()}
     return manifest
