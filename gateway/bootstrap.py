@@ -17,6 +17,7 @@ from envoy_data_plane.google.protobuf import Any, Struct, Value
 
 from gateway.bootstrap_clusters import bootstrap_clusters, to_envoy
 from gateway.bootstrap_health import health_listener
+from gateway.bootstrap_tls import SecretFiles
 from gateway.envoy_settings import EnvoySettings, system_ca_file
 from servicekit.contracts.data_plane import (
     DURATION_BUCKETS_US,
@@ -47,8 +48,12 @@ _STATS_FLUSH = timedelta(seconds=2)
 _ADMIN_SOCKET_MODE = 0o600
 
 
-def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
+def build_bootstrap(settings: EnvoySettings, *, secrets: SecretFiles | None = None) -> bootstrap_v3.Bootstrap:
     """The bootstrap of one Envoy.
+
+    Args:
+        settings: of the process.
+        secrets: files that were written for Envoy to follow changes of the TLS files.
 
     Raises:
         SettingsError: an address leaves the machine and there is no TLS.
@@ -61,7 +66,7 @@ def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
         dynamic_resources=_dynamic_resources(),
         static_resources=bootstrap_v3.BootstrapStaticResources(
             listeners=[health_listener(settings.envoy_health_bind)],
-            clusters=bootstrap_clusters(settings),
+            clusters=bootstrap_clusters(settings, secrets),
             secrets=_secrets(settings),
         ),
         cluster_manager=bootstrap_v3.ClusterManager(load_stats_config=_load_reports()),
@@ -73,13 +78,13 @@ def build_bootstrap(settings: EnvoySettings) -> bootstrap_v3.Bootstrap:
     )
 
 
-def render_bootstrap(settings: EnvoySettings) -> str:
-    """The bootstrap as YAML, which Envoy reads from a file that ends in ``.yaml``.
+def render_bootstrap(settings: EnvoySettings, *, secrets: SecretFiles | None = None) -> str:
+    """The bootstrap as YAML, which Envoy reads from a file that ends in ``.yaml``; see :func:`build_bootstrap`.
 
     Raises:
         SettingsError: an address leaves the machine and there is no TLS.
     """
-    document = build_bootstrap(settings).to_dict(casing=Casing.SNAKE)
+    document = build_bootstrap(settings, secrets=secrets).to_dict(casing=Casing.SNAKE)
     return yaml.safe_dump(document, sort_keys=False, width=120)
 
 

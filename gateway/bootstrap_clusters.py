@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import ipaddress
 from datetime import timedelta
-from pathlib import Path
 
 import envoy_data_plane.envoy.config.cluster.v3 as cluster_v3
 import envoy_data_plane.envoy.config.core.v3 as core_v3
 import envoy_data_plane.envoy.config.endpoint.v3 as endpoint_v3
 import envoy_data_plane.envoy.extensions.clusters.common.dns.v3 as common_dns_v3
 import envoy_data_plane.envoy.extensions.clusters.dns.v3 as dns_v3
-import envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 as tls_v3
 import envoy_data_plane.envoy.extensions.upstreams.http.v3 as upstream_http_v3
-import envoy_data_plane.envoy.type.matcher.v3 as matcher_v3
 from envoy_data_plane.google.protobuf import Any
 
+from gateway.bootstrap_tls import SecretFiles, is_ip, mutual_tls
 from gateway.envoy_settings import EnvoySettings
 from servicekit.address import Address
 from servicekit.contracts.data_plane import ADMIN_CLUSTER, EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, XDS_CLUSTER
-from servicekit.tls import AUTHORITY, CERTIFICATE, PRIVATE_KEY, require_private
+from servicekit.tls import require_private
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
 _DNS_RETRY = timedelta(milliseconds=500)
@@ -29,16 +26,16 @@ _MAX_REQUESTS = 4096
 """To one service at a time. More would wait longer than the filters do."""
 
 
-def bootstrap_clusters(settings: EnvoySettings) -> list[cluster_v3.Cluster]:
+def bootstrap_clusters(settings: EnvoySettings, secrets: SecretFiles | None) -> list[cluster_v3.Cluster]:
     """The control plane, the two services, and Envoy's own admin interface.
 
     Raises:
         SettingsError: an address leaves the machine and there is no TLS.
     """
     return [
-        _grpc_cluster(XDS_CLUSTER, settings.xds_address, settings),
-        _grpc_cluster(EXT_AUTHZ_CLUSTER, settings.ext_authz_address, settings),
-        _grpc_cluster(RATELIMIT_CLUSTER, settings.ratelimit_address, settings),
+        _grpc_cluster(XDS_CLUSTER, settings.xds_address, settings, secrets),
+        _grpc_cluster(EXT_AUTHZ_CLUSTER, settings.ext_authz_address, settings, secrets),
+        _grpc_cluster(RATELIMIT_CLUSTER, settings.ratelimit_address, settings, secrets),
         _cluster(ADMIN_CLUSTER, settings.envoy_admin),
     ]
 
@@ -54,7 +51,9 @@ def to_envoy(address: Address, *, socket_mode: int = 0) -> core_v3.Address:
     )
 
 
-def _grpc_cluster(name: str, address: Address, settings: EnvoySettings) -> cluster_v3.Cluster:
+def _grpc_cluster(
+    name: str, address: Address, settings: EnvoySettings, secrets: SecretFiles | None
+) -> cluster_v3.Cluster:
     require_private(address, settings)
     cluster = _cluster(name, address)
     options = upstream_http_v3.HttpProtocolOptions(
@@ -71,7 +70,7 @@ def _grpc_cluster(name: str, address: Address, settings: EnvoySettings) -> clust
         ]
     )
     if settings.tls_dir is not None and not address.is_unix:
-        cluster.transport_socket = _mutual_tls(settings.tls_dir, address.host)
+        cluster.transport_socket = mutual_tls(settings.tls_dir, address.host, secrets)
     return cluster
 
 
@@ -85,7 +84,7 @@ def _cluster(name: str, address: Address) -> cluster_v3.Cluster:
             cluster_name=name, endpoints=[endpoint_v3.LocalityLbEndpoints(lb_endpoints=[endpoint])]
         ),
     )
-    if not address.is_unix and not _is_ip(address.host):
+    if not address.is_unix and not is_ip(address.host):
         cluster.type, cluster.cluster_type = None, _dns()
     return cluster
 
@@ -99,40 +98,3 @@ def _dns() -> cluster_v3.ClusterCustomClusterType:
         dns_failure_refresh_rate=dns_v3.DnsClusterRefreshRate(base_interval=_DNS_RETRY, max_interval=_DNS_RETRY),
     )
     return cluster_v3.ClusterCustomClusterType(name="envoy.clusters.dns", typed_config=Any.pack(dns))
-
-
-def _mutual_tls(folder: Path, host: str) -> core_v3.TransportSocket:
-    """Show our certificate, and accept only one that our authority made for ``host``."""
-    san_type = (
-        tls_v3.SubjectAltNameMatcherSanType.IP_ADDRESS if _is_ip(host) else tls_v3.SubjectAltNameMatcherSanType.DNS
-    )
-    context = tls_v3.UpstreamTlsContext(
-        sni="" if _is_ip(host) else host,
-        common_tls_context=tls_v3.CommonTlsContext(
-            alpn_protocols=["h2"],
-            tls_certificates=[
-                tls_v3.TlsCertificate(
-                    certificate_chain=_file(folder / CERTIFICATE), private_key=_file(folder / PRIVATE_KEY)
-                )
-            ],
-            validation_context=tls_v3.CertificateValidationContext(
-                trusted_ca=_file(folder / AUTHORITY),
-                match_typed_subject_alt_names=[
-                    tls_v3.SubjectAltNameMatcher(san_type=san_type, matcher=matcher_v3.StringMatcher(exact=host))
-                ],
-            ),
-        ),
-    )
-    return core_v3.TransportSocket(name="envoy.transport_sockets.tls", typed_config=Any.pack(context))
-
-
-def _file(path: Path) -> core_v3.DataSource:
-    return core_v3.DataSource(filename=str(path))
-
-
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True

@@ -36,16 +36,25 @@ def envoy(
 def bootstrap(
     output: Annotated[Path | None, typer.Option(help="Write it to this file instead.")] = None,
 ) -> None:
-    """Print Envoy's bootstrap, for an Envoy that you run yourself."""
+    """Print Envoy's bootstrap, for an Envoy that you run yourself.
+
+    Written to a file, it has two files beside it when GATEWAY_TLS_DIR is set, by which Envoy follows new certificates;
+    a printed one reads them once.
+    """
     from gateway.bootstrap import render_bootstrap
+    from gateway.bootstrap_tls import SecretFiles
     from gateway.envoy_settings import EnvoySettings
     from servicekit.settings import load_settings
 
-    text = render_bootstrap(load_settings(EnvoySettings))
+    settings = load_settings(EnvoySettings)
     if output is None:
-        typer.echo(text, nl=False)
+        typer.echo(render_bootstrap(settings), nl=False)
         return
+    secrets = SecretFiles.beside(output) if settings.tls_dir is not None else None
+    text = render_bootstrap(settings, secrets=secrets)
     try:
+        if secrets is not None and settings.tls_dir is not None:
+            secrets.write(settings.tls_dir)
         output.write_text(text)
     except OSError as error:
         raise CommandError(f"{output}: {error.strerror}") from error

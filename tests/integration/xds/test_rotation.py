@@ -11,13 +11,17 @@ from cryptography import x509
 from prometheus_client import CollectorRegistry
 
 from controlplane.xds import types
-from controlplane.xds.snapshot import Snapshot, encode_bytes
+from controlplane.xds.snapshot import EMPTY, Snapshot, encode_bytes
+from gateway.bootstrap import build_bootstrap
+from gateway.bootstrap_tls import SecretFiles
 from servicekit.address import Address
 from servicekit.contracts import LimitPolicy
 from servicekit.settings import XdsClientSettings
 from servicekit.tls_files import LOOK_EVERY
 from servicekit.xds import XdsSubscription
 from tests.harness.certificates import Authority
+from tests.harness.envoy import envoy_settings, running_envoy, short_folder
+from tests.harness.ports import free_port
 from tests.harness.rotation import MountedSecret
 from tests.harness.xds import eventually, raw_stream, running_xds
 from tests.unit.controlplane.xds.builders import snapshot_of
@@ -97,5 +101,39 @@ async def test_a_service_reconnects_with_its_new_certificate(tmp_path: Path) -> 
         plane.xds._draining = False  # a server that only ends its streams, as it does by their age
         await eventually(lambda: len(seen) > 1, "it is back")
         running.cancel()
+    assert seen[0] == {"before.test"}
+    assert seen[-1] == {"after.test"}
+
+
+async def test_an_envoy_reconnects_with_its_new_certificate(tmp_path: Path) -> None:
+    """It follows the swapped link while it runs, and its stream is not broken by that."""
+    authority = Authority(tmp_path)
+    server, after = authority.member("server", "127.0.0.1"), authority.member("after", "after.test")
+    seen: list[frozenset[str]] = []
+
+    def place(_node: object, identities: frozenset[str], _type_url: str) -> str:
+        seen.append(identities)
+        return "edge"
+
+    with short_folder() as folder:
+        secret = MountedSecret(folder / "tls", authority.member("before", "before.test"))
+        address = Address(host="127.0.0.1", port=free_port())
+        settings = envoy_settings(folder, xds_address=address, tls_dir=secret.folder)
+        secrets = SecretFiles.beside(folder / "bootstrap.yaml")
+        secrets.write(secret.folder)
+        bootstrap = bytes(build_bootstrap(settings, secrets=secrets))
+        with running_envoy(bootstrap, settings, folder=folder, wait=False) as envoy:
+            async with running_xds(address=address, tls_dir=server, place=place) as plane:
+                plane.cache.set("edge", EMPTY)
+                await eventually(plane.ledger.clients, "Envoy is connected")
+                first = plane.ledger.clients()
+                secret.swap(after)
+                serial_number = f"{serial(after):x}"
+                async with asyncio.timeout(10):
+                    while serial_number not in (await asyncio.to_thread(envoy.admin, "/certs")).text:  # noqa: ASYNC110  a state of another process
+                        await asyncio.sleep(0.05)
+                assert plane.ledger.clients() == first
+            async with running_xds(address=address, tls_dir=server, place=place) as plane:
+                await eventually(plane.ledger.clients, "it is back")
     assert seen[0] == {"before.test"}
     assert seen[-1] == {"after.test"}

@@ -9,9 +9,11 @@ import yaml
 from pydantic import ValidationError
 
 from gateway.bootstrap import render_bootstrap
+from gateway.bootstrap_tls import SecretFiles
 from gateway.envoy_settings import EnvoySettings
 from servicekit.address import Address, parse_address
 from servicekit.settings import SettingsError
+from tests.harness.certificates import Authority
 from tests.harness.envoy import envoy_settings, short_folder, validate
 
 ENVOY_FOLDER = Path(__file__).parents[3] / "envoy"
@@ -91,3 +93,18 @@ def test_the_admin_interface_is_never_exposed(address: str) -> None:
     """It has no password."""
     with pytest.raises(ValidationError, match="no password"):
         EnvoySettings(envoy_admin=parse_address(address))
+
+
+def test_a_bootstrap_in_a_file_lets_envoy_follow_new_certificates(tmp_path: Path) -> None:
+    """Through two files beside it, which the real Envoy takes; paths are whole, wherever the command runs."""
+    tls = Authority(tmp_path).member("node")
+    settings = EnvoySettings(node_id="a", tls_dir=tls, xds_address=Address(host="10.0.0.1", port=1))
+    with short_folder() as folder:
+        secrets = SecretFiles.beside(folder / "bootstrap.yaml")
+        secrets.write(tls)
+        text = render_bootstrap(settings, secrets=secrets)
+        assert str(tls) not in text
+        validate(text)
+        written = yaml.safe_load(secrets.certificate.read_text())["resources"][0]["tls_certificate"]
+    assert written["private_key"] == {"filename": str(tls / "tls.key")}
+    assert written["watched_directory"] == {"path": str(tls)}
