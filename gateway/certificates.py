@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,13 +34,36 @@ def write_certificates(folder: Path, *, hosts: Sequence[str], days: int, now: da
     Raises:
         CommandError: one of the files is there already, or the folder can't be written.
     """
+    write_parts({folder: hosts}, days=days, now=now)
+
+
+def write_parts(parts: Mapping[Path, Sequence[str]], *, days: int, now: datetime | None = None) -> None:
+    """As :func:`write_certificates` for several folders: each gets a certificate of its own from one authority.
+
+    What each part proves to the others is then its own names; nobody can make another certificate later.
+
+    Args:
+        parts: DNS names and IP addresses of each part, by its folder.
+        days: validity.
+        now: the beginning of the validity; the present without it.
+
+    Raises:
+        CommandError: one of the files is there already, or a folder can't be written.
+    """
     begin = now or datetime.now(UTC)
-    ca_key, leaf_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    ca_key = ec.generate_private_key(ec.SECP256R1())
     authority = _authority(ca_key, begin, days)
-    leaf = _leaf(leaf_key, hosts, authority, ca_key, begin, days)
+    for folder, hosts in parts.items():
+        key = ec.generate_private_key(ec.SECP256R1())
+        _write_files(folder, key=key, leaf=_leaf(key, hosts, authority, ca_key, begin, days), authority=authority)
+
+
+def _write_files(
+    folder: Path, *, key: ec.EllipticCurvePrivateKey, leaf: x509.Certificate, authority: x509.Certificate
+) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _write(folder / PRIVATE_KEY, _pem(leaf_key), mode=0o600)
+        _write(folder / PRIVATE_KEY, _pem(key), mode=0o600)
         _write(folder / CERTIFICATE, leaf.public_bytes(serialization.Encoding.PEM), mode=0o644)
         _write(folder / AUTHORITY, authority.public_bytes(serialization.Encoding.PEM), mode=0o644)
     except FileExistsError as error:

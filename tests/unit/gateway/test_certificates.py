@@ -9,8 +9,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from typer.testing import CliRunner
 
-from gateway.certificates import keep_certificates, write_certificates
+from gateway.certificates import keep_certificates, write_certificates, write_parts
+from gateway.cli.commands import build_app
 from gateway.errors import CommandError
 
 
@@ -97,3 +100,48 @@ def test_a_name_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="neither a DNS name"):
         write_certificates(tmp_path / "tls", hosts=["bücher.example"], days=1)
     assert not (tmp_path / "tls").exists()
+
+
+def names(folder: Path) -> list[str]:
+    """What a certificate proves."""
+    leaf = x509.load_pem_x509_certificate((folder / "tls.crt").read_bytes())
+    return leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value.get_values_for_type(x509.DNSName)
+
+
+def test_parts_have_certificates_of_their_own(tmp_path: Path) -> None:
+    """They trust each other, and each proves its own names and no other's."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    write_parts({one: ["controlplane"], two: ["edge.example.com"]}, days=30)
+    assert (names(one), names(two)) == (["controlplane"], ["edge.example.com"])
+    assert (one / "tls.key").read_bytes() != (two / "tls.key").read_bytes()
+    assert "gateway" in handshake(one, host="controlplane", client_folder=two)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["--part", "a=one.example", "--part", "b=two.example,127.0.0.1"], 0, "written"),
+        (["--part", "a"], 2, "is not NAME=HOST"),
+        (["--part", "../a=one.example"], 2, "is not NAME=HOST"),
+        (["--part", "a=one.example,"], 2, "is not NAME=HOST"),
+        (["--part", "a=one.example", "--host", "two.example"], 2, "name the hosts with --host"),
+        ([], 2, "name the hosts with --host"),
+    ],
+)
+def test_the_command_takes_hosts_or_parts(tmp_path: Path, arguments: list[str], status: int, said: str) -> None:
+    """Either one certificate for all, or one for each; a name can't lead out of the folder."""
+    words = ["certs", str(tmp_path / "tls"), *arguments]
+    done = CliRunner().invoke(build_app(words), words)
+    assert done.exit_code == status
+    assert said in " ".join(done.output.split())
+
+
+def test_a_part_cannot_be_added_later(tmp_path: Path) -> None:
+    """The authority's key is gone; what is there stays as it is."""
+    words = ["certs", str(tmp_path), "--part", "a=one.example"]
+    assert CliRunner().invoke(build_app(words), words).exit_code == 0
+    words += ["--part", "b=two.example"]
+    done = CliRunner().invoke(build_app(words), words)
+    assert isinstance(done.exception, CommandError)
+    assert "can't be added" in str(done.exception)
+    assert not (tmp_path / "b").exists()
