@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -40,9 +41,15 @@ class ControlPlane:
 
 
 @contextmanager
-def running_control_plane(folder: Path, store_url: str, **settings: str) -> Iterator[ControlPlane]:
-    """Start it with the document ``gateway.yaml`` in ``folder``, and wait until that is live."""
+def running_control_plane(
+    folder: Path, store_url: str, *, tls: ssl.SSLContext | None = None, **settings: str
+) -> Iterator[ControlPlane]:
+    """Start it with the document ``gateway.yaml`` in ``folder``, and wait until that is live.
+
+    ``tls`` is what its clients trust when it speaks HTTPS.
+    """
     port = free_port()
+    url = f"{'https' if tls is not None else 'http'}://127.0.0.1:{port}"
     environment = {
         "PATH": os.environ["PATH"],
         "GATEWAY_DOCUMENT": str(folder / "gateway.yaml"),
@@ -58,18 +65,19 @@ def running_control_plane(folder: Path, store_url: str, **settings: str) -> Iter
     with (folder / "control-plane.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
-        _wait_until_ready(process, f"http://127.0.0.1:{port}", folder / "control-plane.log")
-        yield ControlPlane(process=process, url=f"http://127.0.0.1:{port}")
+        with httpx.Client(verify=tls if tls is not None else True, timeout=1, trust_env=False) as http:
+            _wait_until_ready(process, http, url, folder / "control-plane.log")
+        yield ControlPlane(process=process, url=url)
     finally:
         process.kill()
         process.wait(10)
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], http: httpx.Client, url: str, log: Path) -> None:
     deadline = time.monotonic() + _DEADLINE
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if httpx.get(f"{url}/health/ready", timeout=1, trust_env=False).status_code == 200:
+            if http.get(f"{url}/health/ready").status_code == 200:
                 return
         except httpx.TransportError:
             time.sleep(0.05)

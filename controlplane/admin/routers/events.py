@@ -86,7 +86,7 @@ def events_router(
         async def body() -> AsyncIterator[str]:
             listeners.enter(caller)
             try:
-                async for part in _parts(events, last_event_id, goes_on, tick):
+                async for part in parts(events, last_event_id, goes_on, tick):
                     yield part
             finally:
                 listeners.leave(caller)
@@ -96,9 +96,17 @@ def events_router(
     return router
 
 
-async def _parts(
+async def parts(
     events: Events, last_id: str | None, goes_on: Callable[[], Awaitable[bool]], tick: float
 ) -> AsyncGenerator[str, None]:
+    """The pieces of a stream, until it may not go on.
+
+    Args:
+        events: what happens.
+        last_id: the last event that the listener has seen; ``None`` for what is to come.
+        goes_on: whether it may.
+        tick: seconds between two times that this is asked.
+    """
     yield ": hello\n\n"
     clock = asyncio.get_running_loop().time
     async with aclosing(events.subscribe(last_id)) as happening:
