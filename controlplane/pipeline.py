@@ -125,7 +125,11 @@ class Pipeline:
         """
         if parent is not None and self.live is not None and self.live.number not in (None, parent):
             raise ConflictError(f"the newest revision is {self.live.number}, not {parent}")
-        document, compiled = await asyncio.to_thread(self._compiler.load, text, origin)
+        try:
+            document, compiled = await asyncio.to_thread(self._compiler.load, text, origin)
+        except ConfigError as error:
+            self._tell_refused(origin, error)
+            raise
         async with self._turn:
             revision = await self._history.commit(text, author=author, origin=origin, message=message, parent=parent)
             live = Live(number=revision.number, origin=origin, text=text, document=document, compiled=compiled)
@@ -278,6 +282,9 @@ class Pipeline:
         self._loads.labels("refused").inc()
         self.status = replace(self.status, refused=error.problems, refused_at=datetime.now(UTC))
         _log.error("document refused; what was live stays live", origin=origin, problems=str(error).splitlines())
+        self._tell_refused(origin, error)
+
+    def _tell_refused(self, origin: str, error: ConfigError) -> None:
         self._events.publish("refused", origin=origin, problems=[str(problem) for problem in error.problems])
 
 

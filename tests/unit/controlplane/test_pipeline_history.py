@@ -97,12 +97,14 @@ async def test_what_is_applied_is_in_the_history_before_any_node_hears_of_it(sto
 
 async def test_a_document_with_mistakes_is_no_revision(store: Store) -> None:
     """It is refused to whoever sent it; the status is about what sources say."""
-    line = pipeline(store=store)
+    events = Events()
+    line = pipeline(store=store, events=events)
     await apply(line, document(1))
     with pytest.raises(ConfigError):
         await apply(line, document(2).replace("upstream: echo", "upstream: eco"))
     assert port_of(line) == 1
     assert line.status.refused == ()
+    assert [event.data["origin"] for event in events.after("") if event.kind == "refused"] == ["admin API"]
     assert len(await store.revisions.page()) == 1
 
 
