@@ -16,6 +16,7 @@ from controlplane.admin.routing import api_router
 from controlplane.admin.security.access import Access, Needs, NeedsToWrite
 from controlplane.admin.security.identity import Role
 from controlplane.store import Store, StoreError, TransferError
+from controlplane.store.audit import IMPORT_ACTION
 
 MEDIA_TYPE = "application/x-ndjson"
 LARGEST_LINE = 8 * 1024 * 1024
@@ -35,7 +36,7 @@ class ImportedOut(BaseModel):
 def transfer_router(store: Store | None, trail: AuditTrail) -> APIRouter:
     """Routes about all that is stored."""
     router = api_router("transfer")
-    may_export, may_import = Needs(Role.ADMIN), NeedsToWrite(Role.ADMIN, "import", trail)
+    may_export, may_import = Needs(Role.ADMIN), NeedsToWrite(Role.ADMIN, IMPORT_ACTION, trail)
     lines = {MEDIA_TYPE: {"schema": {"type": "string"}}}
 
     @router.get("/export", response_class=Response, responses={200: {"content": lines}, **declared()})
@@ -55,14 +56,16 @@ def transfer_router(store: Store | None, trail: AuditTrail) -> APIRouter:
     async def import_everything(request: Request, access: Access = Depends(may_import)) -> ImportedOut:
         """Take in what `export` gave, whole or not at all, into a store that is empty.
 
-        The audit log comes along, so the intent of this can't be in it first: the result follows what came in.
+        The audit log comes along: what was noted of attempts to import then follows its entries.
         """
-        if store is None:
-            raise no_store()
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
-            raise ApiError(415, "unsupported-media-type", f"This is sent as {MEDIA_TYPE}.")
-        counts = await _imported(store, request)
-        await trail.note(access.deed, {"phase": "result", "outcome": "done", "counts": counts})
+        async with trail.write(access.deed) as entry:
+            if store is None:
+                raise no_store()
+            if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
+                raise ApiError(415, "unsupported-media-type", f"This is sent as {MEDIA_TYPE}.")
+            await entry.intend()
+            counts = await _imported(store, request)
+            entry.result["counts"] = counts
         return ImportedOut(counts=counts)
 
     return router

@@ -383,6 +383,26 @@ async def test_nodes_show_who_is_connected_and_who_was(admin: Admin) -> None:
     assert (await admin.http.get(f"{V1}/nodes/envoy-1")).json()["user_agent"] == "envoy 1.40.0"
 
 
+async def test_everything_out_and_in_again(admin: Admin, tmp_path: Path) -> None:
+    """Into another gateway, whose first revision gives way: history, tokens that still let in, and a whole chain."""
+    token = await admin.token("viewer")
+    await admin.http.put(f"{V1}/routes/new", json=ROUTE, params=FIRST)
+    exported = (await admin.http.get(f"{V1}/export")).content
+    assert token not in exported.decode()
+    (tmp_path / "other").mkdir()
+    headers = {"content-type": "application/x-ndjson"}
+    async with running_admin(tmp_path / "other") as other:
+        problem(await other.http.post(f"{V1}/import", content=exported[:-20], headers=headers), 422)
+        counts = (await other.http.post(f"{V1}/import", content=exported, headers=headers)).json()["counts"]
+        assert (counts["revision"], counts["token"]) == (2, 1)
+        async with other.client(token) as http:
+            assert (await http.get(f"{V1}/whoami")).json()["role"] == "viewer"
+        assert (await other.http.get(f"{V1}/revisions/2")).json()["text"] == await text(admin)
+        verdict = (await other.http.get(f"{V1}/audit/verify")).json()
+        assert (verdict["whole"], verdict["count"] > counts["audit"]) == (True, True)
+        problem(await other.http.post(f"{V1}/import", content=exported, headers=headers), 422)
+
+
 async def test_health_and_metrics_are_open(admin: Admin) -> None:
     """Without a token."""
     async with admin.client(None) as http:
