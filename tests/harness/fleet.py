@@ -55,7 +55,10 @@ class Part:
     def until_ready(self) -> None:
         """Wait until it can do its work."""
         assert self._process is not None
-        wait_until_answers(self._ready, self._process, seconds=_STARTS_WITHIN)
+        try:
+            wait_until_answers(self._ready, self._process, seconds=_STARTS_WITHIN)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log_path.read_text()[-4000:]}") from error
 
     def kill(self) -> None:
         """As ``kill -9`` does."""
@@ -95,7 +98,7 @@ class Fleet:
         common = {"GATEWAY_XDS_ADDRESS": str(self.xds), "GATEWAY_DRAIN_SECONDS": "0.2", "GATEWAY_LOG_LEVEL": "INFO"}
         self.control_plane = Part("controlplane", folder=folder, told=self._for_control_plane(), ready=self._ready())
         authz_http, limiter_http = (f"127.0.0.1:{free_port()}" for _ in range(2))
-        self._services = (
+        self.ext_authz, self._limits = (
             Part(
                 "ext-authz",
                 folder=folder,
@@ -135,7 +138,7 @@ class Fleet:
         return f"http://{self._admin}/health/ready"
 
     def __enter__(self) -> Self:
-        parts = (self.control_plane, *self._services)
+        parts = (self.control_plane, self.ext_authz, self._limits)
         try:
             for part in parts:
                 part.start()
@@ -153,7 +156,7 @@ class Fleet:
 
     def _stop(self) -> None:
         with ExitStack() as stack:
-            for part in (self.control_plane, *self._services):
+            for part in (self.control_plane, self.ext_authz, self._limits):
                 stack.callback(part.stop)
 
     def write(self, text: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.demo_document import demo_document
 from tests.harness.gateway_up import GatewayUp, gateway_up
 from tests.harness.load import Load
 
@@ -19,26 +20,13 @@ BACK_WITHIN = 5.0
 
 
 def document(gateway: GatewayUp) -> str:
-    """An open route, one behind a token, and one that is limited."""
-    return f"""
-listeners: [{{name: http, port: {gateway.port}}}]
-upstreams:
-  - {{name: echo, endpoints: ["http://127.0.0.1:{gateway.backend_port}"]}}
-authentication:
-  demo:
-    jwt:
-      issuer: http://127.0.0.1:{gateway.idp_port}
-      audiences: [quickstart]
-      jwks_uri: http://127.0.0.1:{gateway.idp_port}/.well-known/jwks.json
-      forward_claims: {{sub: x-user-id}}
-rate_limits:
-  per-ip: {{by: ip, requests: 1, per: 1h, burst: 3}}
-routes:
-  - {{match: {{path_prefix: /public}}, upstream: echo}}
-  - {{match: {{path_prefix: /api}}, upstream: echo, authenticate: [demo]}}
-  - {{match: {{path_prefix: /admin}}, upstream: echo, authenticate: [demo], scopes: [admin]}}
-  - {{match: {{path_prefix: /limited}}, upstream: echo, rate_limits: [per-ip]}}
-"""
+    """Besides the usual, a route that asks for a scope, and one that is limited."""
+    return demo_document(
+        gateway,
+        "match: {path_prefix: /admin}, authenticate: [demo], scopes: [admin]",
+        "match: {path_prefix: /limited}, rate_limits: [per-ip]",
+        limits="per-ip: {by: ip, requests: 1, per: 1h, burst: 3}",
+    )
 
 
 @pytest.fixture

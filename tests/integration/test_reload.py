@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.demo_document import demo_document
 from tests.harness.gateway_up import GatewayUp, gateway_up
 from tests.harness.load import Load
 
@@ -18,25 +19,12 @@ SECONDS = 20.0
 
 def document(gateway: GatewayUp, save: int) -> str:
     """A document that differs from that of any other save: one more route, and another upstream setting."""
-    routes = "".join(f"  - {{match: {{path_prefix: /added-{n}}}, upstream: echo}}\n" for n in range(save))
-    return f"""
-listeners: [{{name: http, port: {gateway.port}}}]
-upstreams:
-  - name: echo
-    endpoints: ["http://127.0.0.1:{gateway.backend_port}"]
-    connect_timeout: {500 + save}ms
-    circuit_breaker: {{max_requests: {1000 + save}}}
-authentication:
-  demo:
-    jwt:
-      issuer: http://127.0.0.1:{gateway.idp_port}
-      audiences: [quickstart]
-      jwks_uri: http://127.0.0.1:{gateway.idp_port}/.well-known/jwks.json
-      forward_claims: {{sub: x-user-id{"-2" if save % 2 else ""}}}
-routes:
-  - {{match: {{path_prefix: /public}}, upstream: echo}}
-  - {{match: {{path_prefix: /api}}, upstream: echo, authenticate: [demo]}}
-{routes}"""
+    return demo_document(
+        gateway,
+        *(f"match: {{path_prefix: /added-{n}}}" for n in range(save)),
+        upstream=f", connect_timeout: {500 + save}ms, circuit_breaker: {{max_requests: {1000 + save}}}",
+        identity_header="x-user-id-2" if save % 2 else "x-user-id",
+    )
 
 
 async def test_twenty_saves_under_load_lose_no_request(tmp_path: Path) -> None:
@@ -71,7 +59,7 @@ async def test_a_broken_save_changes_nothing_and_says_why(tmp_path: Path) -> Non
         gateway.write(document(gateway, 2).replace("upstream: echo", "upstream: ecoh", 1))
         (refused,) = await gateway.until_refused(seconds=10)
         assert refused["hint"] == "did you mean 'echo'?"
-        assert refused["where"] == f"{gateway.path}:16:47"
+        assert refused["where"] == f"{gateway.path}:14:47"
         assert refused["where"] in gateway.log()
         assert await gateway.get_status("/added-0/x") == 200
         assert await gateway.get_status("/added-1/x") == 404

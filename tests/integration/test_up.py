@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.demo_document import demo_document
 from tests.harness.echo import running_echo
 from tests.harness.gateway_up import GatewayUp, gateway_up
 from tests.harness.load import Load
@@ -27,22 +28,9 @@ pytestmark = pytest.mark.timeout(90)
 
 
 def document(gateway: GatewayUp) -> str:
-    """One open route, and one behind a token."""
-    return f"""
-listeners: [{{name: http, port: {gateway.port}}}]
-upstreams: [{{name: echo, endpoints: ["http://127.0.0.1:{gateway.backend_port}"]}}]
-authentication:
-  demo:
-    jwt:
-      issuer: http://127.0.0.1:{gateway.idp_port}
-      audiences: [quickstart]
-      jwks_uri: http://127.0.0.1:{gateway.idp_port}/.well-known/jwks.json
-      forward_claims: {{sub: x-user-id}}
-rate_limits: {{per-user: {{by: user, requests: 1000, per: 1m}}}}
-routes:
-  - {{match: {{path_prefix: /public}}, upstream: echo}}
-  - {{match: {{path_prefix: /api}}, upstream: echo, authenticate: [demo], rate_limits: [per-user]}}
-"""
+    """The usual, with a limit for whoever has a token."""
+    limits = "per-user: {by: user, requests: 1000, per: 1m}"
+    return demo_document(gateway, limits=limits, of_guarded=", rate_limits: [per-user]")
 
 
 @pytest.fixture
