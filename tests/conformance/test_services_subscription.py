@@ -139,7 +139,7 @@ async def test_a_control_plane_that_comes_back_finds_its_services_as_they_were()
         async with running_xds(address=address, cache=cache) as again:
             await eventually(again.ledger.clients, "the service is back")
             assert (await again.ledger.wait_acked("edge", snapshot(1), (TYPE,), 5)).complete
-            assert service.connected
+            await eventually(lambda: service.connected, "the service hears that it was taken")
             assert again.registry.get_sample_value("gateway_xds_responses_total", {"type": "LimitPolicy"}) is None
             assert await acked(again, 2)
             assert service.enforced == [1, 2]
