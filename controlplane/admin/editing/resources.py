@@ -16,6 +16,7 @@ from controlplane.config.problems import ConfigError
 from controlplane.config.yaml_text import Text, parse_yaml
 
 _ORIGIN = "document"
+_SHARED = "other parts of the document share this one by a YAML alias: replace the whole document"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,11 +205,16 @@ def _checked(text: str, expected: Mapping[str, Any]) -> bytes:
         source = text.encode()
     except UnicodeEncodeError as error:
         raise EditError("there is a character that no text can hold") from error
-    parsed = _parse(source)
+    try:
+        parsed = _parse(source)
+    except ConfigError as error:
+        if any(problem.code == "unknown-alias" for problem in error.problems):
+            raise EditError(_SHARED) from None
+        raise
     if parsed.problems:
         raise ConfigError(parsed.problems)
     if not splices.same(parsed.data, expected):
-        raise EditError("this document is written in a way that can't be changed in part: replace the whole document")
+        raise EditError(_SHARED)
     return source
 
 

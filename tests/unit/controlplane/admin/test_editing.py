@@ -10,9 +10,18 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from controlplane.admin.editing import SECTIONS, Draft, NoSuchResourceError, Section, find, listed, put, remove
+from controlplane.admin.editing import (
+    SECTIONS,
+    Draft,
+    EditError,
+    NoSuchResourceError,
+    Section,
+    find,
+    listed,
+    put,
+    remove,
+)
 from controlplane.config.parts import join_parts, parse_parts
-from controlplane.config.problems import ConfigError
 from controlplane.config.yaml_text import parse_yaml
 
 ROUTES, UPSTREAMS, LIMITS = SECTIONS["routes"], SECTIONS["upstreams"], SECTIONS["rate_limits"]
@@ -126,8 +135,18 @@ def test_an_alias_is_replaced_and_not_what_it_stands_for() -> None:
     value = {**written(draft(text), ROUTES, "/api"), "timeout": "9s"}
     data = parse_yaml(put(draft(text), ROUTES, "/api", value).text, origin="").data
     assert (data["routes"][0]["timeout"], data["upstreams"][0]["health_check"]["interval"]) == ("9s", "5s")
-    with pytest.raises(ConfigError, match="names nothing"):
+    with pytest.raises(EditError, match="alias"):
         remove(draft(text), UPSTREAMS, "resumes")
+
+
+def test_what_others_share_is_not_changed_behind_their_backs() -> None:
+    """An edit inside an anchored value would be one of theirs too."""
+    text = DOCUMENT.replace("health_check:\n", "health_check: &check\n")
+    text = text.replace("      - http://127.0.0.1:8049\n", "      - http://127.0.0.1:8049\n    health_check: *check\n")
+    value = copy.deepcopy(written(draft(text), UPSTREAMS, "resumes"))
+    value["health_check"]["path"] = "/other"
+    with pytest.raises(EditError, match="alias"):
+        put(draft(text), UPSTREAMS, "resumes", value)
 
 
 def test_each_file_of_a_folder_keeps_its_own() -> None:
