@@ -30,6 +30,10 @@ class Edition:
         """Whether nodes get the same of both, whatever the services get."""
         return other is not None and self.snapshot.versions == other.snapshot.versions
 
+    def is_wholly(self, other: Edition) -> bool:
+        """Whether nodes and services get the same of both."""
+        return self.is_as(other) and self.services.versions == other.services.versions
+
 
 def version_of(snapshot: Snapshot) -> str:
     """A short hash of everything in ``snapshot``."""

@@ -167,7 +167,7 @@ class Group:
         self.answers = Answers(nodes=nodes, waiting=tuple(sorted(nodes)))
 
     def _pass(self, edition: Edition) -> None:
-        others = [one for one in self._passing if (one.snapshot, one.services) != (edition.snapshot, edition.services)]
+        others = [one for one in self._passing if not one.is_wholly(edition)]
         self._passing = [*others, edition][-_MOST_PASSING:]
 
     def _remember(self, edition: Edition, reason: Reason) -> None:
