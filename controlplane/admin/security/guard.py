@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+import structlog
 from cachetools import TTLCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -16,6 +17,8 @@ from servicekit.client_names import CLIENT_NAMES
 
 OPEN = frozenset({"/health/live", "/health/ready", "/health/startup", "/metrics"})
 """What needs no credentials."""
+
+_log = structlog.get_logger(__name__)
 
 _TRUSTED_SECONDS = 3600.0
 _TRUSTED = 10_000
@@ -93,6 +96,7 @@ class Guard:
             raise ApiError(503, "cannot-authenticate", f"{error}.", headers={"retry-after": "5"}) from error
         if identity is None:
             self._failures.take(address)
+            _log.warning("somebody could not log in to the admin API", address=peer_address(scope))
             self._trusted.pop(digest, None)
             raise unauthorized("These credentials are unknown, expired or revoked.", given=True)
         self._trusted[digest] = None
