@@ -13,7 +13,6 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
-from envoy.extensions.transport_sockets.tls.v3.common_pb2 import CertificateValidationContext
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
@@ -23,6 +22,20 @@ from controlplane.xds.snapshot import Snapshot
 from servicekit.contracts.data_plane import EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, RUNTIME, SYSTEM_CA_SECRET
 
 _M = TypeVar("_M", bound=Message)
+
+_NOBODYS_CERTIFICATE = """\
+-----BEGIN CERTIFICATE-----
+MIIBJTCBzKADAgECAgEBMAoGCCqGSM49BAMCMBExDzANBgNVBAMMBm5vYm9keTAg
+Fw0yNjAxMDEwMDAwMDBaGA8yMTI2MDEwMTAwMDAwMFowETEPMA0GA1UEAwwGbm9i
+b2R5MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEwo7hY8r+yS5MEwdleMZKRd7g
+tP38gEQIoyMaKVPlUVBN1pncdc7DpQv0rN2K0ieZqwiiCUwgsmLOC4v2VIYv+qMT
+MBEwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNIADBFAiAOyZirLqTnPJZw
+02sY1Gemvydl2yh1IPCHUEKNIkipJgIhAL/HSZp4mkxoJHEf4w1aBqPVYQbdKRJx
+7AQiD2zu/yhj
+-----END CERTIFICATE-----
+"""
+"""An authority whose key was thrown away when this was made: upstreams with TLS need one to be valid, and nobody is
+called here."""
 
 
 def static_config(snapshot: Snapshot) -> Bootstrap:
@@ -49,7 +62,7 @@ def _what_nodes_bring() -> Bootstrap:
     for name in (EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER):
         bootstrap.static_resources.clusters.add(name=name, type=Cluster.STATIC)
     secret = bootstrap.static_resources.secrets.add(name=SYSTEM_CA_SECRET)
-    secret.validation_context.trust_chain_verification = CertificateValidationContext.ACCEPT_UNTRUSTED
+    secret.validation_context.trusted_ca.inline_string = _NOBODYS_CERTIFICATE
     return bootstrap
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from controlplane.config import ConfigError, Problem, load_document
+from controlplane.config import ConfigError, GatewayConfig, Problem, load_document
 from controlplane.config.problems import path_text
 from controlplane.model import Gateway
 from controlplane.resolve import resolve
+from gateway.binaries import MissingBinaryError, envoy_path
 from gateway.cli.admin_client import admin_client
 from gateway.cli.document_file import DocumentFile, UnreadableError, mistake_lines, read_document
 from gateway.cli.output import plain, understood
 from gateway.cli.refusals import Mistake, RefusedError
+
+if TYPE_CHECKING:  # what asks Envoy is only loaded for a document without other mistakes
+    from controlplane.xds.snapshot import Snapshot
+
+_ENVOY_SECONDS = 10.0
 
 _ANY_ADDRESS = "127.0.0.1"
 """Stands for the process setting, which decides nothing about validity."""
@@ -28,6 +35,8 @@ class Verdict:
     mistakes: tuple[Mistake, ...] = ()
     unlisted: int = 0
     """How many more there are."""
+    unasked: str = ""
+    """Why Envoy was not asked about a document without mistakes; empty when it was."""
 
 
 def check(name: str) -> Verdict:
@@ -38,11 +47,35 @@ def check(name: str) -> Verdict:
         unreadable = Mistake(message=error.reason, code="unreadable", file="")
         return Verdict(document=DocumentFile(name, b""), mistakes=(unreadable,))
     try:
-        gateway = resolve(load_document(document.text, origin=document.name), listen_address=_ANY_ADDRESS)
+        config = load_document(document.text, origin=document.name)
+        gateway = resolve(config, listen_address=_ANY_ADDRESS)
+        unasked = _show_to_envoy(config)
     except ConfigError as error:
         mistakes = tuple(_mistake(problem, document.name) for problem in error.problems)
         return Verdict(document=document, mistakes=mistakes, unlisted=error.unlisted)
-    return Verdict(document=document, counts=_counts(gateway))
+    return Verdict(document=document, counts=_counts(gateway), unasked=unasked)
+
+
+def _show_to_envoy(document: GatewayConfig) -> str:
+    """Ask the Envoy of this machine, as the control plane does; why that could not be.
+
+    Raises:
+        ConfigError: Envoy refuses what the document becomes.
+    """
+    from controlplane.preflight import EnvoyPreflight, PreflightUnavailableError, check_groups
+    from controlplane.translate import translate_release
+
+    def groups(of: GatewayConfig) -> Mapping[str, Snapshot]:
+        return translate_release(resolve(of, listen_address=_ANY_ADDRESS)).groups
+
+    try:
+        envoy = EnvoyPreflight(binary=envoy_path(), deadline=_ENVOY_SECONDS)
+        check_groups(envoy, document, groups(document), groups)
+    except MissingBinaryError:
+        return "there is none on this machine"
+    except PreflightUnavailableError as error:
+        return str(error)
+    return ""
 
 
 def ask(name: str, context: str | None) -> Verdict:
@@ -68,6 +101,8 @@ def for_people(verdict: Verdict) -> Iterable[str]:
     """Lines that begin with ``file:line:column``, as editors and terminals find them."""
     if verdict.counts is not None:
         yield "ok: " + ", ".join(_counted(count, name) for name, count in verdict.counts.items())
+        if verdict.unasked:
+            yield plain(f"Envoy was not asked: {verdict.unasked}")
         return
     yield from mistake_lines(verdict.document, verdict.mistakes)
     unlisted = f", and {verdict.unlisted} more" if verdict.unlisted else ""

@@ -38,6 +38,11 @@ def test_a_good_snapshot_passes(preflight: EnvoyPreflight) -> None:
     preflight.check(edge_snapshot(gateways.gateway()))
 
 
+def test_upstreams_with_tls_pass(preflight: EnvoyPreflight) -> None:
+    """Nodes bring the authorities that vouch for them; here stands one in for those."""
+    preflight.check(edge_snapshot(gateways.gateway(upstreams=(gateways.upstream(tls=True, discovery="dns"),))))
+
+
 def test_envoys_own_words_come_back(preflight: EnvoyPreflight) -> None:
     """An expression that only Envoy's own regex library refuses; no log prefix and no path of a file."""
     route = gateways.route(match=gateways.match("/(unclosed", "regex"))
