@@ -9,7 +9,7 @@ DOCKER_BUILD_ARGS ?=
 export GATEWAY_IMAGE ?= api-gateway:latest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: up test lint fmt golden lock image test-docker clean help
+.PHONY: up test chaos lint fmt golden lock image test-docker clean help
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -26,6 +26,9 @@ up: $(READY) ## run the whole gateway on this machine, with a demo backend and i
 
 test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(SUITE)
+
+chaos: $(READY) ## change a document 500 times at random, under load, while the control plane is killed
+	GATEWAY_TEST_CHANGES=500 $(BIN)/python -m pytest -s tests/chaos
 
 lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

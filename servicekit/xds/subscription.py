@@ -23,15 +23,16 @@ from servicekit.xds.session import RejectedError, Session
 
 C = TypeVar("C", bound=Contract)
 
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 2.0
-"""Seconds before a reconnect: at most the first, doubled after each failure up to the longest; drawn evenly below."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
+"""Seconds before a reconnect: at most the first, doubled after each failure up to the longest; drawn evenly below. Short:
+who comes back after the proxies did does not know the rules that they ask for."""
 
 CHANNEL_OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
 ]
 
 _log = structlog.get_logger(__name__)

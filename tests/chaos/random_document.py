@@ -269,7 +269,7 @@ class RandomDocument:
 
     def change_listeners(self) -> bool:
         """Further ones come and go; the first stays."""
-        ports = self._some(self._around.spare_ports)
+        ports = sorted(self._some(self._around.spare_ports))
         spare = [{"name": f"spare-{port}", "port": port} for port in ports]
         self._data["listeners"] = [self._data["listeners"][0], *spare]
         return True
