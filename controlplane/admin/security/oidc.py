@@ -15,6 +15,10 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 """Asymmetric ones only: who can check a token must not be able to make one."""
 _LEEWAY_SECONDS = 30
 _LONGEST_SUBJECT = 256
+_END_OF_TIME = 253_402_300_000.0
+"""Of dates, in Unix time: the year 9999."""
+# What hostile bytes can make the parsers of tokens, JSON and numbers say, too.
+_NO_TOKEN = (jwt.PyJWTError, TypeError, ValueError, OverflowError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,7 @@ class OidcTokens:
             return None
         try:
             header = jwt.get_unverified_header(token)
-        except jwt.InvalidTokenError:
+        except _NO_TOKEN:
             return None
         if header.get("alg") not in ALGORITHMS:
             return None
@@ -58,7 +62,7 @@ class OidcTokens:
 
     def _verified(self, token: str, key: jwt.PyJWK, algorithm: str) -> Mapping[str, Any] | None:
         try:
-            return jwt.decode(
+            claims: Mapping[str, Any] = jwt.decode(
                 token,
                 key,
                 algorithms=[algorithm],
@@ -67,7 +71,8 @@ class OidcTokens:
                 leeway=_LEEWAY_SECONDS,
                 options={"require": ["exp", "iss", "aud", "sub"]},
             )
-        except (jwt.InvalidTokenError, jwt.InvalidKeyError, TypeError, ValueError):
+            return claims if float(claims["exp"]) < _END_OF_TIME else None
+        except _NO_TOKEN:
             return None
 
     def _identity(self, claims: Mapping[str, Any]) -> Identity | None:
