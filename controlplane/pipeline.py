@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from controlplane.compiler import Compiled, Compiler
-from controlplane.config import ConfigError, GatewayConfig
+from controlplane.config import ConfigError, GatewayConfig, load_document
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.live import Applied, Live, Status
@@ -157,43 +157,52 @@ class Pipeline:
 
     async def _catch_up(self) -> None:
         """Bring the newest revision live, whoever recorded it; hear what became of it elsewhere."""
-        await self._record_late()
+        outdated = await self._record_late()
         newest = await self._history.newest()
         if newest is None:
             return
-        if self._is_newer(newest):
-            if self.live is None and newest.outcome is Outcome.REFUSED:
+        if self._is_newer(newest, outdated):
+            if self.live is None and (newest.outcome is Outcome.REFUSED or _is_on_trial(newest)):
                 await self._bring_back(newest.number)
-            await self._adopt(newest)
+            await self._adopt(newest, outdated)
         # Nodes of other replicas, or before a restart, may have refused it.
         if newest.outcome is Outcome.REFUSED and newest.number == self.status.number:
             await self._rollout.refuse({group: said.get("refused", {}) for group, said in newest.groups.items()})
 
-    async def _record_late(self) -> None:
-        """What a source said while the store was away is the newest change, unless another replica has recorded it."""
+    async def _record_late(self) -> Live | None:
+        """What a source said while the store was away is the newest change, and is recorded now.
+
+        Returns:
+            What is live, when another replica has recorded it: then the history has the last word.
+        """
         async with self._turn:
             live = self.live
             if live is None or live.number is not None:
-                return
+                return None
             loaded = Loaded(live.origin, live.document, live.text)
-            if not await self._history.knows(loaded):
-                number = await self._history.witness(loaded)
-                self._set_status(replace(self.status, live=replace(live, number=number)))
+            if await self._history.knows(loaded):
+                return live
+            number = await self._history.witness(loaded)
+            self._set_status(replace(self.status, live=replace(live, number=number)))
+            return None
 
-    def _is_newer(self, revision: Revision) -> bool:
-        """Whether it is to take the place of what is live. An import may put another text where a number was."""
+    def _is_newer(self, revision: Revision, outdated: Live | None = None) -> bool:
+        """Whether it is to take the place of what is live: of ``outdated`` in any case."""
         live = self.live
-        if live is None or live.number is None or live.number < revision.number:
+        if live is None or live is outdated:
             return True
-        return live.number == revision.number and live.text != revision.text
+        if live.number is None:
+            return False
+        # An import may put another text where a number was.
+        return live.number < revision.number or (live.number == revision.number and live.text != revision.text)
 
     async def _bring_back(self, number: int) -> None:
-        """Before the newest revision, which was refused: what its groups went back to."""
+        """Before the newest revision, which not all nodes are to have: what the others had."""
         accepted = await self._history.accepted_before(number)
         if accepted is not None:
             await self._adopt(accepted)
 
-    async def _adopt(self, revision: Revision) -> None:
+    async def _adopt(self, revision: Revision, outdated: Live | None = None) -> None:
         """Bring a revision live that is in the history."""
         try:
             document, compiled = await asyncio.to_thread(self._compiler.load, revision.text, _origin(revision))
@@ -201,7 +210,7 @@ class Pipeline:
             self._refuse(_origin(revision), error)
             return
         async with self._turn:
-            if not self._is_newer(revision):
+            if not self._is_newer(revision, outdated):
                 return  # another has been faster
             live = Live(
                 number=revision.number, origin=revision.origin, text=revision.text, document=document, compiled=compiled
@@ -286,6 +295,15 @@ class Pipeline:
 
     def _tell_refused(self, origin: str, error: ConfigError) -> None:
         self._events.publish("refused", origin=origin, problems=[str(problem) for problem in error.problems])
+
+
+def _is_on_trial(revision: Revision) -> bool:
+    """Whether only a canary may have had it when the last control plane ended."""
+    try:
+        document = load_document(revision.text, origin=_origin(revision))
+    except ConfigError:
+        return False
+    return revision.outcome is not Outcome.APPLIED and document.rollout.canary is not None
 
 
 def _origin(revision: Revision) -> str:

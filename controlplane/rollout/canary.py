@@ -46,8 +46,8 @@ class CanaryRun:
 
     Args:
         editions: what the canary's nodes get, by group; groups for which nothing changes are not there.
-        is_elsewhere: whether its nodes are connected to other control planes: then time is all that is waited for,
-            and what they find out ends it here too.
+        is_elsewhere: whether its nodes may be connected to other control planes, or are not back yet: until one comes,
+            time is all that is waited for, and what others find out ends it here too.
     """
 
     def __init__(
@@ -101,6 +101,8 @@ class CanaryRun:
         self.answers, self.load = answers, load
         if not self.is_running:
             return None
+        if self._is_elsewhere and self.nodes:
+            self._is_elsewhere, self.phase, self._since = False, Phase.WAITING, now
         refusals = [
             refusal
             for group, edition in self.editions.items()

@@ -22,6 +22,9 @@ from controlplane.translate import Release
 POLICY_SECONDS = 2.0
 """How long a change waits for services that do not answer."""
 
+STARTING_SECONDS = 30.0
+"""How long after the first release nodes that were connected to the last control plane may take to come back."""
+
 
 class NoCanaryError(Exception):
     """No canary is running."""
@@ -71,6 +74,7 @@ class Rollout:
         self._watched_from = 0.0
         """When the loads of :attr:`_canary` begin, by the load book's clock."""
         self._look_seconds = 0.0
+        self._began = 0.0
         self._lock = asyncio.Lock()
         self._stirred = asyncio.Event()
 
@@ -87,6 +91,7 @@ class Rollout:
             first, self._release, self._is_done_with = self._release is None, release, False
             self._number += 1
             if first:
+                self._began = self._clock()
                 # Whole: nodes that outlived the last control plane hold more than policies, and would lose the rest.
                 self._stage.place(release, self._number, self._clock())
             else:
@@ -199,7 +204,8 @@ class Rollout:
     def _split(self, canary: Canary, news: Mapping[str, Edition]) -> bool:
         """Set the canary's nodes apart, if there is any to which something is new."""
         self._stage.split(canary)
-        if not self._is_alone or any(self._stage.apart[name].nodes for name in news):
+        has_just_started = self._clock() < self._began + STARTING_SECONDS
+        if not self._is_alone or has_just_started or any(self._stage.apart[name].nodes for name in news):
             return True
         self._stage.unite()
         self._teller.skipped_canary(news)

@@ -7,6 +7,7 @@ import pytest
 from controlplane.rollout import NoCanaryError
 from controlplane.rollout.canary import ANSWER_SECONDS, ELSEWHERE_SECONDS
 from controlplane.rollout.health import FEWEST_REQUESTS, complaint
+from controlplane.rollout.rollout import STARTING_SECONDS
 from controlplane.store import Outcome
 from controlplane.translate import SERVICES
 from controlplane.xds.load_book import Load
@@ -24,6 +25,7 @@ def rig_of(**changes: object) -> Rig:
 async def begin(rig: Rig, **changes: object) -> None:
     """The second release, as a canary."""
     await rig.publish("one")
+    rig.now += STARTING_SECONDS
     await rig.publish("two", canary=canary(**changes))
 
 
@@ -134,6 +136,24 @@ async def test_a_control_plane_without_a_picked_node_waits_for_the_others() -> N
     rig.now += 1000
     await rig.rollout.review()
     assert rig.fleet.live() == "two"
+
+
+async def test_a_control_plane_that_has_just_started_waits_for_the_nodes_to_come_back() -> None:
+    """The first of the canary's nodes that comes begins it, and the others go on as they were."""
+    rig = Rig(FleetNode("plain"))
+    await rig.publish("one")
+    await rig.publish("two", canary=canary())
+    assert phase(rig) == "holding"
+    rig.now += 9
+    rig.fleet.nodes["bird"] = FleetNode("bird", in_canary=True)
+    await rig.rollout.review()
+    rig.now += 9
+    await rig.rollout.review()
+    assert (rig.fleet.nodes["plain"].has, rig.fleet.nodes["bird"].has) == ("one", "two")
+    rig.now += 1
+    await rig.rollout.review()
+    await rig.rollout.review()
+    assert rig.fleet.nodes["plain"].has == "two"
 
 
 async def test_a_change_of_policies_alone_goes_to_everybody() -> None:
