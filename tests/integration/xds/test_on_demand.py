@@ -44,7 +44,7 @@ def listener(port: int) -> Resource:
 def routes() -> Resource:
     """Every virtual host comes on demand."""
     made = RouteConfiguration(name="routes")
-    made.vhds.config_source.CopyFrom(ConfigSource(api_config_source=SEPARATE.api()))
+    made.vhds.config_source.CopyFrom(SEPARATE.source())
     return encode_message("routes", made)
 
 
