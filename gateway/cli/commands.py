@@ -65,7 +65,7 @@ COMMANDS = (
     Command("context", "gateway.cli.context", "Keep several gateways by name, and say which one is meant."),
     Command("completion", "gateway.cli.completion", "Print a script that makes a shell complete this command."),
     Command(
-        "certs", "gateway.cli.certs", "Make a private authority and a certificate, for mutual TLS between the parts."
+        "certs", "gateway.cli.certs", "Make a private authority and certificates, for mutual TLS between the parts."
     ),
     Command("demo", "gateway.cli.demo", "A backend, an identity provider and tokens to try the gateway with."),
     Command("version", "gateway.cli.version", "Print the version."),
