@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 
-from controlplane.config import ConfigError, GatewayConfig
+from controlplane.config import ConfigError, GatewayConfig, Problem
+from controlplane.config.problems import Path
 from controlplane.preflight.envoy import EnvoyPreflight, PreflightError, PreflightUnavailableError
 from controlplane.preflight.locate import OutOfTimeError, locate
 from controlplane.xds.snapshot import Snapshot
@@ -34,7 +36,7 @@ def check_groups(
         document: what ``groups`` were made from.
         groups: those that get the same are asked about once.
         translate: what the groups would get by another document, or :class:`ConfigError`.
-        seconds: how long is looked for what Envoy means.
+        seconds: how long is looked for what Envoy means, in all groups together.
 
     Raises:
         ConfigError: Envoy would not. The problems stand where the document says what Envoy refuses.
@@ -43,12 +45,17 @@ def check_groups(
     distinct: dict[tuple[tuple[str, str], ...], str] = {}
     for name, snapshot in groups.items():
         distinct.setdefault(tuple(sorted(snapshot.versions.items())), name)
+    until = time.monotonic() + seconds
+    found: dict[Path, Problem] = {}
     for name in distinct.values():
         try:
             envoy.check(groups[name])
         except PreflightError as error:
-            ask = _asking(envoy, translate, name)
-            raise ConfigError(locate(document, str(error), ask, seconds=seconds)) from None
+            left = max(0.0, until - time.monotonic())
+            problems = locate(document, str(error), _asking(envoy, translate, name), seconds=left)
+            found |= {problem.path: problem for problem in problems if problem.path not in found}
+    if found:
+        raise ConfigError(found.values())
 
 
 def _asking(
@@ -56,7 +63,7 @@ def _asking(
 ) -> Callable[[GatewayConfig], str | None]:
     def ask(smaller: GatewayConfig) -> str | None:
         try:
-            snapshot = translate(smaller).get(group)
+            snapshot = translate(_for_one(smaller, group)).get(group)
         except _MEANINGLESS:
             return None
         return "" if snapshot is None else words(snapshot)
@@ -71,3 +78,8 @@ def _asking(
         return ""
 
     return ask
+
+
+def _for_one(document: GatewayConfig, group: str) -> GatewayConfig:
+    """Without the other groups, which may have no route left that they could serve."""
+    return document.model_copy(update={"node_groups": [one for one in document.node_groups if one.name == group]})

@@ -82,7 +82,7 @@ def test_as_large_as_the_nodes_bootstrap_allows(preflight: EnvoyPreflight) -> No
 
 
 def test_what_envoy_means_is_named_with_line_and_column(preflight: EnvoyPreflight) -> None:
-    """In the group that has it, with the words against this very value."""
+    """In every group that has one, each once, with the words against this very value."""
     with pytest.raises(ConfigError) as raised:
         check_text(
             preflight,
@@ -93,7 +93,7 @@ node_groups:
   - {name: inside, nodes: {ids: ["in-*"]}, routes: {labels: {for: inside}}}
   - {name: rest}
 routes:
-  - {match: {path_prefix: /a}, upstream: a, labels: {for: inside}}
+  - {match: {path_regex: '/\\p{Inside}'}, upstream: a, labels: {for: inside}}
   - {match: {path_regex: '/\\p{Nope}', methods: [GET]}, upstream: a, labels: {for: all}}
   - match:
       path_prefix: /b
@@ -102,6 +102,7 @@ routes:
 """,
         )
     assert str(raised.value).splitlines() == [
+        r"g.yaml:7:26: Envoy refuses what this becomes: invalid character class range: \p{Inside}",
         r"g.yaml:8:26: Envoy refuses what this becomes: invalid character class range: \p{Nope}",
         r"g.yaml:11:38: Envoy refuses what this becomes: invalid character class range: \p{Neither}",
     ]
