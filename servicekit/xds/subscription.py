@@ -24,8 +24,8 @@ from servicekit.xds.session import RejectedError, Session
 C = TypeVar("C", bound=Contract)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
-"""Seconds before a reconnect: at most the first, doubled after each failure up to the longest; drawn evenly below. Short:
-who comes back after the proxies did does not know the rules that they ask for."""
+"""Seconds before a reconnect: at most the first, doubled after each failure up to the longest; drawn evenly below.
+Short: who comes back after the proxies did does not know the rules that they ask for."""
 
 CHANNEL_OPTIONS: list[tuple[str, int | str]] = [
     ("grpc.keepalive_time_ms", 30_000),
