@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,6 +35,13 @@ CACHE_TTL: Final = 300.0
 REFUSED_TTL: Final = 30.0
 MAX_ROUNDS: Final = 3
 """Key fetches that one request waits for: one per provider that its token may be from."""
+
+MAX_WAITING: Final = 1024
+"""Checks that wait for a rule at a time; more are refused at once."""
+
+
+class NeedsRule:
+    """Nothing can be said: the rule is in no policy that this service has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +93,16 @@ class Checker(Generic[R]):
         self._refused: BoundedCache[_Kept[R]] = BoundedCache(max(1, cache_entries // 10))
         self._hits = 0
         self._misses = 0
+        self._waiting = 0
 
-    def check(self, rule_id: str, headers: Headers) -> Answer[R] | NeedsKeys:
-        """Decide with what is known now. :class:`NeedsKeys` asks for :meth:`check_with_keys`."""
+    def check(self, rule_id: str, headers: Headers) -> Answer[R] | NeedsKeys | NeedsRule:
+        """Decide with what is known now.
+
+        :class:`NeedsKeys` asks for :meth:`check_with_keys`, :class:`NeedsRule` for :meth:`check_with_rule`.
+        """
         rule = self._rules.get(rule_id, self._clock())
         if rule is None:
-            return self._answer(UNKNOWN_RULE)
+            return _NEEDS_RULE
         token = bearer_token(headers) if rule.jwt else None
         if token is Malformed.AUTHORIZATION:
             return self._answer(INVALID_REQUEST)
@@ -115,10 +127,46 @@ class Checker(Generic[R]):
             if demand is Demand.UNREACHABLE:
                 break
             result = self.check(rule_id, headers)
-            if isinstance(result, Answer):
-                return result
+            if not isinstance(result, NeedsKeys):
+                return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
             needs = result
         return self._answer(keys_unreachable(needs.source.provider, known_issuer_keys=needs.kid is not None))
+
+    async def check_with_rule(self, rule_id: str, headers: Headers, patience: float) -> Answer[R]:
+        """Wait up to ``patience`` seconds for the policy that has the rule, and decide then.
+
+        Proxies that come back to a new control plane sooner than this service ask by rules that are on their way here.
+        """
+        deadline = self._clock() + patience
+        if not await self._comes(rule_id, deadline):
+            return self._answer(UNKNOWN_RULE)
+        result = self.check(rule_id, headers)
+        if isinstance(result, NeedsKeys):
+            return await self.check_with_keys(rule_id, headers, result, max(0.0, deadline - self._clock()))
+        return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
+
+    @property
+    def waiting(self) -> int:
+        """Checks that wait for a rule now."""
+        return self._waiting
+
+    async def _comes(self, rule_id: str, deadline: float) -> bool:
+        if self._waiting >= MAX_WAITING:
+            return False
+        self._waiting += 1
+        try:
+            while True:
+                changed = self._rules.next_change
+                if self._rules.get(rule_id, self._clock()) is not None:
+                    return True
+                left = deadline - self._clock()
+                if left <= 0:
+                    return False
+                waiter = asyncio.ensure_future(changed.wait())
+                await asyncio.wait([waiter], timeout=left)
+                waiter.cancel()
+        finally:
+            self._waiting -= 1
 
     def lookups(self) -> tuple[int, int]:
         """Hits and misses of the cache so far."""
@@ -182,3 +230,6 @@ class Checker(Generic[R]):
     def _usable_keys(self, source: KeySource) -> KeySet | None:
         state = self._state(source)
         return state.current(self._clock()) if state is not None else None
+
+
+_NEEDS_RULE: Final = NeedsRule()

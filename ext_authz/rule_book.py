@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -17,11 +18,15 @@ class RuleBook:
     def __init__(self, *, grace: float = GRACE_SECONDS) -> None:
         self._current: Mapping[str, Rule] = _NONE
         self._retained: Retained[str, Rule] = Retained(grace=grace)
+        self.next_change = asyncio.Event()
+        """Set when other rules come into force the next time."""
 
     def apply(self, rules: Mapping[str, Rule], now: float, *, others: Mapping[str, Rule] = _NONE) -> None:
         """Put ``rules`` in force at ``now`` (seconds of a clock that never goes back), and ``others`` beside them."""
         self._retained.follow(before=self._current, current=rules, others=others, now=now)
         self._current = rules
+        self.next_change.set()
+        self.next_change = asyncio.Event()
 
     def get(self, rule_id: str, now: float) -> Rule | None:
         """The rule called ``rule_id``, or ``None``."""

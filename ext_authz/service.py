@@ -11,13 +11,13 @@ import grpc.aio
 import structlog
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
-from ext_authz.checker import Answer, Checker
+from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.metrics import Metrics
 from servicekit.contracts.auth_policy import RULE_EXTENSION
 
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
-MAX_KEY_WAIT: Final = 1.0
-"""Seconds that a check waits at most for an identity provider; less when Envoy's own deadline is nearer."""
+MAX_WAIT: Final = 1.0
+"""Seconds that a check waits at most for an identity provider or a policy; less when Envoy's own deadline is nearer."""
 _SHARE_OF_DEADLINE: Final = 0.8
 
 _log = structlog.get_logger(__name__)
@@ -54,7 +54,9 @@ class CheckService:
         if isinstance(found, Answer):
             return found
         remaining = context.time_remaining()
-        patience = MAX_KEY_WAIT if remaining is None else min(MAX_KEY_WAIT, remaining * _SHARE_OF_DEADLINE)
+        patience = MAX_WAIT if remaining is None else min(MAX_WAIT, remaining * _SHARE_OF_DEADLINE)
+        if isinstance(found, NeedsRule):
+            return await self._checker.check_with_rule(rule_id, headers, patience)
         return await self._checker.check_with_keys(rule_id, headers, found, patience)
 
     def handler(self) -> grpc.GenericRpcHandler:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ext_authz.checker import Answer, Checker
+from ext_authz.checker import MAX_WAITING, Answer, Checker, NeedsRule
 from ext_authz.decision import Allow, NeedsKeys
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.enforcer import Enforcer
@@ -18,6 +18,7 @@ from ext_authz.rule_book import RuleBook
 from servicekit.contracts import AuthPolicy
 from tests.harness.jose import SigningKey, jwks, signing_key
 from tests.harness.tokens import NOW, claims
+from tests.harness.xds import eventually
 from tests.unit.ext_authz.builders import RULE, Clock, api_key_provider, auth_policy, jwt_provider
 
 KEY, OTHER, FAKE = signing_key("ES256", "one"), signing_key("ES256", "two"), signing_key("ES256", "fake")
@@ -50,6 +51,8 @@ class World:
         self.clock, self.wall = Clock(), Clock(NOW)
         self.provider = Provider()
         self.rendered = 0
+        self.patience = 0.0
+        """Seconds that a check waits for a rule that nobody knows yet."""
         self.rules = RuleBook()
         self.keys = KeyRing(fetcher=self.provider, clock=self.clock, count_fetch=lambda _provider, _outcome: None)
         self.enforcer = Enforcer(rules=self.rules, keys=self.keys, clock=self.clock)
@@ -81,6 +84,8 @@ class World:
         found = self.checker.check(rule, named)
         if isinstance(found, NeedsKeys):
             found = await self.checker.check_with_keys(rule, named, found, patience=5)
+        if isinstance(found, NeedsRule):
+            found = await self.checker.check_with_rule(rule, named, patience=self.patience)
         return found.rendered
 
     async def show(self, token: str, rule: str = RULE) -> Plain:
@@ -133,6 +138,36 @@ async def test_an_unknown_rule_is_closed() -> None:
     answer = await world().ask("nobody~000000000000")
     assert isinstance(answer, Deny)
     assert (answer.status, answer.reason) == (503, "unknown_rule")
+
+
+async def test_a_rule_that_is_on_its_way_is_waited_for() -> None:
+    """A proxy may have heard of a new document first: its request is slow, and not refused."""
+    w = World()
+    w.publish(KEY)
+    w.patience = 5
+    token = KEY.token(claims())
+    asking = asyncio.create_task(w.show(token))
+    await eventually(lambda: w.checker.waiting == 1, "it waits")
+    w.enforcer.apply(AuthPolicy(providers=(), rules={}, identity_headers=()))
+    await eventually(lambda: w.checker.waiting == 1, "it waits on")
+    w.enforcer.apply(auth_policy(jwt_provider()))
+    async with asyncio.timeout(5):
+        assert isinstance(await asking, Allow)
+    assert w.checker.waiting == 0
+
+
+async def test_not_all_can_wait_for_a_rule() -> None:
+    """Above the bound the answer comes at once: a proxy with a document of its own must not fill this service."""
+    w = world()
+    w.patience = 60
+    waiting = [asyncio.create_task(w.ask("nobody~000000000000")) for _ in range(MAX_WAITING)]
+    await eventually(lambda: w.checker.waiting == MAX_WAITING, "all wait")
+    async with asyncio.timeout(5):
+        assert reason(await w.ask("nobody~000000000000")) == "unknown_rule"
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    assert w.checker.waiting == 0
 
 
 async def test_a_token_is_verified_once() -> None:
