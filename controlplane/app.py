@@ -80,6 +80,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         rollout=rollout,
         history=History(revisions=store.revisions if store is not None else None, keep=settings.store_revisions),
         events=events,
+        remember=xds.remember,
         registry=registry,
     )
     client = httpx.AsyncClient(trust_env=False)

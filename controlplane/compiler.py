@@ -57,6 +57,14 @@ class Compiler:
         gateway = resolve(document, listen_address=self._listen_address)
         return gateway, translate_release(gateway)
 
+    def translate(self, text: bytes, origin: str) -> Release:
+        """What nodes would get by a document that was live once; Envoy is not asked.
+
+        Raises:
+            ConfigError: it can't be read, or its parts don't fit together.
+        """
+        return self._translate(load_document(text, origin=origin))[1]
+
     def load(self, text: bytes, origin: str) -> tuple[GatewayConfig, Compiled]:
         """Read a document and say what it means; ``origin`` is what problems call it.
 

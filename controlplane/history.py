@@ -47,6 +47,18 @@ class History:
             _log.error("the newest revision cannot be read", reason=str(error))
             return None
 
+    async def recent(self, count: int) -> tuple[Revision, ...]:
+        """The newest ``count`` revisions (1 to 500), oldest first; none when nobody can say."""
+        if self._revisions is None:
+            return ()
+        try:
+            heads = await self._revisions.page(limit=count)
+            found = [await self._revisions.get(head.number) for head in reversed(heads)]
+        except StoreError as error:
+            _log.error("the last revisions cannot be read", reason=str(error))
+            return ()
+        return tuple(revision for revision in found if revision is not None)
+
     async def accepted_before(self, number: int) -> Revision | None:
         """The newest revision below ``number`` that every node has acknowledged; ``None`` as in :meth:`newest`."""
         if self._revisions is None:

@@ -6,7 +6,7 @@ Whatever comes last is live: a source counts only when its text is another than 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,12 +22,16 @@ from controlplane.live import Applied, Live, Status
 from controlplane.rollout import ReleaseOutcome, Rollout
 from controlplane.sources import Loaded, Source
 from controlplane.store import ConflictError, Outcome, Revision
+from controlplane.xds.snapshot import Snapshot
 
 OUTCOME_SECONDS = 10.0
 """How long the nodes have to answer before a revision counts as timed out; a canary's time comes on top."""
 
 ABOUT_NODES = ("group-", "canary-")
 """How kinds of events begin after which the outcome of what is live may be another."""
+
+RECALLED = 3
+"""Revisions that nodes may have when a control plane starts."""
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +42,7 @@ class Pipeline:
     Args:
         sources: whom to follow.
         compiler: what it refuses does not go live.
+        remember: is told what nodes may have from before a restart.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Pipeline:
         rollout: Rollout,
         history: History,
         events: Events,
+        remember: Callable[[Snapshot], None],
         registry: CollectorRegistry,
     ) -> None:
         self._sources = sources
@@ -55,6 +61,7 @@ class Pipeline:
         self._rollout = rollout
         self._history = history
         self._events = events
+        self._remember = remember
         self._turn = asyncio.Lock()
         self._came = asyncio.Event()
         """Set when something else comes live."""
@@ -75,6 +82,7 @@ class Pipeline:
         """Begin with the newest revision, then follow the sources and the other replicas, for ever."""
         if not self._compiler.asks_envoy:
             _log.warning("no Envoy binary here: snapshots go live without having been shown to one")
+        await self._recall()
         await self._catch_up()
         async with asyncio.TaskGroup() as tasks:
             for source in self._sources:
@@ -154,6 +162,16 @@ class Pipeline:
     async def _follow_history(self) -> None:
         async for _ in self._history.changes():
             await self._catch_up()
+
+    async def _recall(self) -> None:
+        """Nodes that outlived the last control plane have what it sent them: the newest revision, or one before."""
+        for revision in await self._history.recent(RECALLED):
+            try:
+                release = await asyncio.to_thread(self._compiler.translate, revision.text, _origin(revision))
+            except ConfigError:
+                continue  # an older version of the gateway took it; what nodes have of it can't be known
+            for snapshot in release.groups.values():
+                self._remember(snapshot)
 
     async def _catch_up(self) -> None:
         """Bring the newest revision live, whoever recorded it; hear what became of it elsewhere."""

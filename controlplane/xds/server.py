@@ -17,6 +17,7 @@ import grpc.aio
 import structlog
 from prometheus_client import CollectorRegistry
 
+from controlplane.xds import types
 from controlplane.xds.cache import SnapshotCache, Watcher
 from controlplane.xds.connection import Connection, Request
 from controlplane.xds.errors import NoGroupError, ProtocolError, XdsError
@@ -33,6 +34,9 @@ from controlplane.xds.subscription import Answer
 from controlplane.xds.wire import encode, encode_control_plane, parse_delta, parse_sotw
 
 _log = structlog.get_logger(__name__)
+
+_WHOLE = (types.LISTENER, types.CLUSTER)
+"""Types of which a state-of-the-world response is all that there is."""
 
 SERVER_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),  # a reconnecting node lists all that it has
@@ -119,6 +123,15 @@ class XdsServer:
         server.add_generic_rpc_handlers(
             tuple(grpc.method_handlers_generic_handler(name, by_name) for name, by_name in handlers.items())
         )
+
+    def remember(self, snapshot: Snapshot) -> None:
+        """Know what a client has that says to have ``snapshot``: one that this server did not send, before a restart.
+
+        In state of the world a client says only a version; what that held can't be asked for. Without it, what has gone
+        since would be taken from the client before its routes change.
+        """
+        for type_url in _WHOLE:
+            self._shared.differ.remember(snapshot.set_of(type_url))
 
     def drain(self) -> None:
         """End every stream, each between two responses, and take no new ones: clients go to another replica."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
@@ -21,6 +21,7 @@ from controlplane.store import Store
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.load_book import LoadBook
+from controlplane.xds.snapshot import Snapshot
 from tests.harness.xds import eventually
 
 ORIGIN = "gateway.yaml"
@@ -74,6 +75,7 @@ def pipeline(
     cache: SnapshotCache | None = None,
     events: Events | None = None,
     preflight: EnvoyPreflight | None = None,
+    remember: Callable[[Snapshot], None] = lambda _snapshot: None,
 ) -> Pipeline:
     """A pipeline to whose groups nobody is connected."""
     happening = events or Events()
@@ -90,6 +92,7 @@ def pipeline(
         ),
         history=History(revisions=store.revisions if store else None, keep=100),
         events=happening,
+        remember=remember,
         compiler=Compiler(preflight=preflight, listen_address="127.0.0.1"),
         registry=CollectorRegistry(),
     )

@@ -16,6 +16,7 @@ from controlplane.events import Events
 from controlplane.history import NoStoreError
 from controlplane.store import ConflictError, Outcome, RevisionStore, Store, StoreError, open_store
 from controlplane.xds.cache import SnapshotCache
+from controlplane.xds.snapshot import Snapshot
 from tests.harness.pipelines import Feed, apply, document, loaded, pipeline, port_of, running, until_port
 from tests.harness.xds import eventually
 
@@ -232,3 +233,19 @@ async def test_what_was_saved_while_the_store_was_away_stays_live(store: Store) 
         assert port_of(line) == 2
     heads = await store.revisions.page()
     assert [head.number for head in heads] == [2, 1]
+
+
+async def test_what_nodes_may_have_from_before_a_restart_is_remembered(store: Store) -> None:
+    """The newest revision, and some before: the control plane may have ended before all nodes had the newest."""
+    cache = SnapshotCache()
+    line = pipeline(store=store, cache=cache)
+    sent = []
+    for port in (1, 2, 3, 4):
+        await apply(line, document(port))
+        snapshot = cache.get("edge")
+        assert snapshot is not None
+        sent.append(snapshot.versions)
+    remembered: list[Snapshot] = []
+    async with running(pipeline(store=store, remember=remembered.append)) as after:
+        await until_port(after, 4)
+    assert [snapshot.versions for snapshot in remembered] == sent[1:]
