@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Generic, TypeVar
 
+from ext_authz.authorization import RequestFacts
 from ext_authz.cache import BoundedCache
 from ext_authz.credentials import Headers, Malformed, api_key, bearer_token
 from ext_authz.decision import Allow, Decision, NeedsKeys, decide_api_key, decide_token
@@ -18,6 +19,7 @@ from ext_authz.denials import (
     UNKNOWN_RULE,
     Deny,
     Unavailable,
+    deny_forbidden,
     deny_missing,
     deny_token,
     keys_unreachable,
@@ -95,8 +97,10 @@ class Checker(Generic[R]):
         self._misses = 0
         self._waiting = 0
 
-    def check(self, rule_id: str, headers: Headers) -> Answer[R] | NeedsKeys | NeedsRule:
-        """Decide with what is known now.
+    def check(
+        self, rule_id: str, headers: Headers, facts: Callable[[], RequestFacts] = RequestFacts
+    ) -> Answer[R] | NeedsKeys | NeedsRule:
+        """Decide with what is known now. ``facts`` is only called for a rule that asks for more than credentials.
 
         :class:`NeedsKeys` asks for :meth:`check_with_keys`, :class:`NeedsRule` for :meth:`check_with_rule`.
         """
@@ -110,11 +114,18 @@ class Checker(Generic[R]):
         for credential, decide in self._shown(rule, token, headers):
             found = self._judge(rule, credential, decide)
             if isinstance(found, Answer) and found.allowed:
-                return found
+                return self._for_request(rule, found, facts) if rule.authorization.asks_request else found
             verdict = verdict or found
         return verdict or self._answer(deny_missing(bearer=bool(rule.jwt), api_key=bool(rule.api_keys)))
 
-    async def check_with_keys(self, rule_id: str, headers: Headers, needs: NeedsKeys, patience: float) -> Answer[R]:
+    async def check_with_keys(
+        self,
+        rule_id: str,
+        headers: Headers,
+        needs: NeedsKeys,
+        patience: float,
+        facts: Callable[[], RequestFacts] = RequestFacts,
+    ) -> Answer[R]:
         """Try to get the keys that ``needs`` names, waiting up to ``patience`` seconds, and decide again."""
         deadline = self._clock() + patience
         for _ in range(MAX_ROUNDS):
@@ -126,13 +137,15 @@ class Checker(Generic[R]):
                 return self._answer(deny_token(needs.source.provider, UNKNOWN_KEY))
             if demand is Demand.UNREACHABLE:
                 break
-            result = self.check(rule_id, headers)
+            result = self.check(rule_id, headers, facts)
             if not isinstance(result, NeedsKeys):
                 return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
             needs = result
         return self._answer(keys_unreachable(needs.source.provider, known_issuer_keys=needs.kid is not None))
 
-    async def check_with_rule(self, rule_id: str, headers: Headers, patience: float) -> Answer[R]:
+    async def check_with_rule(
+        self, rule_id: str, headers: Headers, patience: float, facts: Callable[[], RequestFacts] = RequestFacts
+    ) -> Answer[R]:
         """Wait up to ``patience`` seconds for the policy that has the rule, and decide then.
 
         Proxies that come back to a new control plane sooner than this service ask by rules that are on their way here.
@@ -140,10 +153,15 @@ class Checker(Generic[R]):
         deadline = self._clock() + patience
         if not await self._comes(rule_id, deadline):
             return self._answer(UNKNOWN_RULE)
-        result = self.check(rule_id, headers)
+        result = self.check(rule_id, headers, facts)
         if isinstance(result, NeedsKeys):
-            return await self.check_with_keys(rule_id, headers, result, max(0.0, deadline - self._clock()))
+            return await self.check_with_keys(rule_id, headers, result, max(0.0, deadline - self._clock()), facts)
         return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
+
+    def _for_request(self, rule: Rule, allowed: Answer[R], facts: Callable[[], RequestFacts]) -> Answer[R]:
+        """What good credentials get for this very request: nothing of this is ever cached."""
+        failed = rule.authorization.refuses_request(facts())
+        return allowed if failed is None else self._answer(deny_forbidden(allowed.provider, failed))
 
     @property
     def waiting(self) -> int:

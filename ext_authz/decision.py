@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from ext_authz.credentials import AUTHORIZATION
-from ext_authz.denials import WRONG_ISSUER, Deny, deny_api_key, deny_scopes, deny_token
+from ext_authz.denials import WRONG_ISSUER, Deny, deny_api_key, deny_forbidden, deny_scopes, deny_token
 from ext_authz.forwarding import forwarded_headers, header_value
 from ext_authz.jwt import Parsed, Verified, check_content, check_signature, parse
 from ext_authz.keys import KeySet
@@ -78,7 +78,7 @@ def decide_api_key(rule: Rule, check: ApiKeyCheck, key: str) -> Decision:
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     for known in check.keys.get(digest[:KEY_PREFIX], ()):
         if hmac.compare_digest(known.digest, digest):
-            return deny_scopes(check.provider, rule.scopes) if rule.scopes else _allow_key(rule, check, known.key_id)
+            return _authorize_key(rule, check, known.key_id)
     return deny_api_key(check.provider)
 
 
@@ -102,6 +102,9 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
     claims = verified.claims
     if not rule.scopes <= granted_scopes(claims):
         return deny_scopes(check.provider, rule.scopes)
+    failed = rule.authorization.refuses_claims(claims)
+    if failed is not None:
+        return deny_forbidden(check.provider, failed)
     headers = forwarded_headers(claims, check.forward)
     if headers is None:
         return deny_token(check.provider, Refused(Reason.TOO_LARGE, "a claim is too long for a request header"))
@@ -117,6 +120,14 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
         expires_at=verified.expires_at,
         source=check.source,
     )
+
+
+def _authorize_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Decision:
+    """A key grants no scope and has no claims."""
+    if rule.scopes:
+        return deny_scopes(check.provider, rule.scopes)
+    failed = rule.authorization.refuses_claims({})
+    return _allow_key(rule, check, key_id) if failed is None else deny_forbidden(check.provider, failed)
 
 
 def _allow_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Allow:

@@ -73,6 +73,17 @@ def deny_scopes(provider: str, scopes: Iterable[str]) -> Deny:
     )
 
 
+def deny_forbidden(provider: str, kind: str) -> Deny:
+    """403 for a condition that does not hold. ``kind`` is counted; the client hears nothing of what was wanted."""
+    return Deny(
+        status=403,
+        code="forbidden",
+        reason=f"forbidden_{kind}",
+        detail="The caller may not do this.",
+        provider=provider,
+    )
+
+
 def deny_missing(*, bearer: bool, api_key: bool) -> Deny:
     """401 for a request that shows no credentials: the challenge has no error code (RFC 6750 §3.1)."""
     challenges = (BEARER_CHALLENGE,) * bearer + (API_KEY_CHALLENGE,) * api_key

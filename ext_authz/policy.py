@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ext_authz.algorithms import SUPPORTED
+from ext_authz.authorization import compile_authorization
 from ext_authz.errors import KeySetError, PolicyError
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import DEFAULT_TYPES, JwtPolicy, TokenLimits
@@ -38,6 +39,10 @@ def compile_policy(policy: AuthRules) -> dict[str, Rule]:
         problems += [f"rule {rule_id!r}: there is no provider {name!r}" for name in unknown]
         bad_scopes = [scope for scope in rule.scopes if not _SCOPE.fullmatch(scope)]
         problems += [f"rule {rule_id!r}: {scope!r} is not a scope" for scope in bad_scopes]
+        try:
+            compile_authorization(rule.authorize)
+        except ValueError as error:
+            problems.append(f"rule {rule_id!r}: client_ips: {error}")
     problems += [f"identity header {name!r} {why}" for name in policy.identity_headers if (why := _bad_header(name))]
     if problems:
         raise PolicyError("; ".join(problems))
@@ -101,6 +106,7 @@ def _compile_rule(
         jwt=tuple(check for check in chosen if isinstance(check, JwtCheck)),
         api_keys=tuple(check for check in chosen if isinstance(check, ApiKeyCheck)),
         scopes=frozenset(rule.scopes),
+        authorization=compile_authorization(rule.authorize),
         identity_headers=identity_headers,
         limits=TokenLimits(),
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ext_authz.authorization import Authorization
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import JwtPolicy, TokenLimits
 
@@ -68,6 +69,8 @@ class Rule:
     api_keys: tuple[ApiKeyCheck, ...]
     scopes: frozenset[str]
     """All of these the credentials have to grant."""
+    authorization: Authorization
+    """What else is asked of who has them."""
     identity_headers: frozenset[str]
     """Removed from the request unless set by the check itself."""
     limits: TokenLimits

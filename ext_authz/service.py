@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import grpc
 import grpc.aio
 import structlog
+from envoy.service.auth.v3.attribute_context_pb2 import AttributeContext
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
+from ext_authz.authorization import RequestFacts
 from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.metrics import Metrics
 from servicekit.contracts.auth_policy import RULE_EXTENSION
@@ -50,14 +53,15 @@ class CheckService:
         attributes = request.attributes
         rule_id = attributes.context_extensions.get(RULE_EXTENSION, "")
         headers = attributes.request.http.headers
-        found = self._checker.check(rule_id, headers)
+        facts = partial(_facts, attributes)
+        found = self._checker.check(rule_id, headers, facts)
         if isinstance(found, Answer):
             return found
         remaining = context.time_remaining()
         patience = MAX_WAIT if remaining is None else min(MAX_WAIT, remaining * _SHARE_OF_DEADLINE)
         if isinstance(found, NeedsRule):
-            return await self._checker.check_with_rule(rule_id, headers, patience)
-        return await self._checker.check_with_keys(rule_id, headers, found, patience)
+            return await self._checker.check_with_rule(rule_id, headers, patience, facts)
+        return await self._checker.check_with_keys(rule_id, headers, found, patience, facts)
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What :meth:`grpc.aio.Server.add_generic_rpc_handlers` takes. Answers are bytes already."""
@@ -65,3 +69,8 @@ class CheckService:
             self.check, request_deserializer=CheckRequest.FromString, response_serializer=None
         )
         return grpc.method_handlers_generic_handler(SERVICE, {"Check": check})
+
+
+def _facts(attributes: AttributeContext) -> RequestFacts:
+    """The peer is the client: the gateway trusts no proxy before it (``xff_num_trusted_hops`` is 0)."""
+    return RequestFacts(attributes.request.http.method, attributes.source.address.socket_address.address)

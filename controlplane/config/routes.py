@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from controlplane.config.authorization import Authorize
 from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.durations import Duration
 from controlplane.config.re2 import RegexError, check_regex
@@ -109,6 +110,8 @@ class Route(Section):
     """Who may vouch for the caller: any one of these is enough. Empty is open to all."""
     scopes: Annotated[list[Scope], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """What the caller's token has to grant, all of them; 403 without. An API key grants none."""
+    authorize: Authorize = Authorize()
+    """What else is asked of the caller; 403 without."""
     rate_limits: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Limits that all have to allow the request."""
     timeout: Annotated[float, Duration()] | None = None

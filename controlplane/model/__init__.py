@@ -3,14 +3,24 @@
 from controlplane.model.gateway import Gateway, Listener
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
 from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit
-from controlplane.model.routes import HeaderMatch, PathMatch, RetryPolicy, Route, RouteMatch
+from controlplane.model.routes import (
+    Authorization,
+    ClaimCondition,
+    HeaderMatch,
+    PathMatch,
+    RetryPolicy,
+    Route,
+    RouteMatch,
+)
 from controlplane.model.upstreams import CircuitBreaker, Endpoint, HealthCheck, Upstream
 
 __all__ = [
     "EDGE",
     "ApiKeyProvider",
+    "Authorization",
     "Canary",
     "CircuitBreaker",
+    "ClaimCondition",
     "Endpoint",
     "Gateway",
     "HeaderMatch",

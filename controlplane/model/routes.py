@@ -38,6 +38,31 @@ class RouteMatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimCondition:
+    """What one claim of the token has to be."""
+
+    path: str
+    operator: Literal["equals", "any_of", "all_of"]
+    values: tuple[str | bool | int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authorization:
+    """What is asked of a caller who is known; a part that is empty always holds."""
+
+    roles: tuple[str, ...] = ()
+    roles_claim: str = "roles"
+    claims: tuple[ClaimCondition, ...] = ()
+    methods: tuple[str, ...] = ()
+    client_ips: tuple[str, ...] = ()
+
+    @property
+    def asks_token(self) -> bool:
+        """Whether only a token can do."""
+        return bool(self.roles or self.claims)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """When and how a request is sent again."""
 
@@ -70,3 +95,5 @@ class Route:
     retry: RetryPolicy
     labels: Mapping[str, str] = field(default_factory=dict)
     """What node groups choose routes by."""
+    authorization: Authorization | None = None
+    """``None`` asks nothing."""

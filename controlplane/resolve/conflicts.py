@@ -21,6 +21,7 @@ def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
     _unreachable_routes(draft)
     _limits_without_identity(draft)
     _scopes_without_tokens(draft)
+    _authorize_without_identity(draft)
 
 
 def _duplicate_names(section: str, names: Iterable[str | None], draft: Draft) -> None:
@@ -88,3 +89,18 @@ def _scopes_without_tokens(draft: Draft) -> None:
             draft.refuse(
                 ("routes", index, "scopes"), "scopes-without-tokens", message, "add a jwt provider to authenticate"
             )
+
+
+def _authorize_without_identity(draft: Draft) -> None:
+    """Conditions that nobody is asked, or that no caller could meet."""
+    tokens = {provider.name for provider in draft.identity_providers if isinstance(provider, JwtProvider)}
+    for index, route in enumerate(draft.routes):
+        if route.authorization is None:
+            continue
+        path: Path = ("routes", index, "authorize")
+        if not route.authenticate:
+            message = "the route is open to all: nobody is asked who they are"
+            draft.refuse(path, "authorize-without-identity", message, "add authenticate")
+        elif route.authorization.asks_token and not tokens.intersection(route.authenticate):
+            message = "roles and claims stand in tokens, and no provider of the route takes tokens"
+            draft.refuse(path, "authorize-without-tokens", message, "add a jwt provider to authenticate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controlplane import model
 from controlplane.config import GatewayConfig
+from controlplane.config.authorization import Authorize, ClaimCondition
 from controlplane.config.defaults import Defaults
 from controlplane.config.retry import ANY_METHOD, Backoff, Retry
 from controlplane.config.routes import HeaderMatch, Match, Route
@@ -34,7 +35,29 @@ def _route(name: str, match: model.RouteMatch, written: Route, defaults: Default
         timeout=defaults.timeout if written.timeout is None else written.timeout,
         retry=_retry(merge_retry(written.retry, defaults.retry)),
         labels=dict(sorted(written.labels.items())),
+        authorization=_authorization(written.authorize),
     )
+
+
+def _authorization(written: Authorize) -> model.Authorization | None:
+    if not (written.roles or written.claims or written.methods or written.client_ips):
+        return None
+    return model.Authorization(
+        roles=tuple(sorted(written.roles)),
+        roles_claim=written.roles_claim,
+        claims=tuple(_condition(one) for one in written.claims),
+        methods=tuple(sorted(written.methods)),
+        client_ips=tuple(sorted(written.client_ips)),
+    )
+
+
+def _condition(written: ClaimCondition) -> model.ClaimCondition:
+    if written.equals is not None:
+        return model.ClaimCondition(path=written.path, operator="equals", values=(written.equals,))
+    if written.all_of is not None:
+        return model.ClaimCondition(path=written.path, operator="all_of", values=tuple(written.all_of))
+    wanted = [written.contains] if written.contains is not None else written.any_of or []
+    return model.ClaimCondition(path=written.path, operator="any_of", values=tuple(wanted))
 
 
 def merge_retry(written: Retry, default: Retry) -> Retry:

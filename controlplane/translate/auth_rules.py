@@ -39,18 +39,23 @@ class RuleBook:
     def __init__(self, providers: Iterable[model.IdentityProvider]) -> None:
         self.providers: Mapping[str, contracts.Provider] = {p.name: provider_contract(p) for p in providers}
         self.rules: dict[str, contracts.AuthRule] = {}
-        self._ids: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
+        self._ids: dict[bytes, str] = {}
 
-    def rule_for(self, authenticate: tuple[str, ...], scopes: tuple[str, ...] = ()) -> str | None:
+    def rule_for(
+        self,
+        authenticate: tuple[str, ...],
+        scopes: tuple[str, ...] = (),
+        authorization: model.Authorization | None = None,
+    ) -> str | None:
         """The id of the rule for what a route asks of its callers, noted in :attr:`rules`; ``None`` when it is open.
 
         An id is the providers' names and a hash of all that they are, so that it means the same for ever.
         """
         if not authenticate:
             return None
-        demand = (authenticate, scopes)
+        rule = contracts.AuthRule(any_of=authenticate, scopes=scopes, authorize=_authorize(authorization))
+        demand = rule.encode()
         if demand not in self._ids:
-            rule = contracts.AuthRule(any_of=authenticate, scopes=scopes)
             self._ids[demand] = self._identify(rule)
             self.rules[self._ids[demand]] = rule
         return self._ids[demand]
@@ -60,3 +65,18 @@ class RuleBook:
         for name in rule.any_of:
             digest.update(self.providers[name].encode())
         return f"{'+'.join(rule.any_of)}~{digest.hexdigest()[:_DIGITS]}"
+
+
+def _authorize(authorization: model.Authorization | None) -> contracts.Authorize | None:
+    if authorization is None:
+        return None
+    return contracts.Authorize(
+        roles=authorization.roles,
+        roles_claim=authorization.roles_claim,
+        claims=tuple(
+            contracts.ClaimCondition(path=one.path, operator=one.operator, values=one.values)
+            for one in authorization.claims
+        ),
+        methods=authorization.methods,
+        client_ips=authorization.client_ips,
+    )

@@ -64,6 +64,6 @@ class Translator:
         for route in self._gateway.routes:
             yield RouteContext(
                 route=route,
-                auth_rule=self._book.rule_for(route.authenticate, route.scopes),
+                auth_rule=self._book.rule_for(route.authenticate, route.scopes, route.authorization),
                 limits=tuple(limits[name] for name in route.rate_limits),
             )

@@ -6,9 +6,11 @@ refused, so that a service never enforces half of a policy that a newer control 
 
 from servicekit.contracts.auth_policy import (
     ApiKeyProvider,
+    Authorize,
     AuthPolicy,
     AuthRule,
     AuthRules,
+    ClaimCondition,
     JwtProvider,
     Provider,
 )
@@ -21,6 +23,8 @@ __all__ = [
     "AuthPolicy",
     "AuthRule",
     "AuthRules",
+    "Authorize",
+    "ClaimCondition",
     "Contract",
     "ContractError",
     "JwtProvider",

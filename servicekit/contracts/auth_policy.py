@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, StrictBool, StrictInt, StrictStr
 
 from servicekit.contracts.base import MOST_OTHERS, Contract
 
@@ -89,6 +89,30 @@ class ApiKeyProvider(Contract):
 Provider = Annotated[JwtProvider | ApiKeyProvider, Field(discriminator="kind")]
 
 
+class ClaimCondition(Contract):
+    """What one claim has to be. Values are compared by type too: ``true``, ``1`` and ``"1"`` are three."""
+
+    path: str = Field(min_length=1)
+    """The claim's name, or a dotted path, as in ``realm_access.roles``."""
+    operator: Literal["equals", "any_of", "all_of"]
+    """``equals`` compares the whole claim; the others the elements of an array, or a single value as the only one."""
+    values: tuple[StrictStr | StrictBool | StrictInt, ...] = Field(min_length=1)
+
+
+class Authorize(Contract):
+    """What is asked of a caller who is known. All parts have to agree; an empty one always does."""
+
+    roles: tuple[str, ...] = ()
+    """The token has to name one of these."""
+    roles_claim: str = "roles"
+    """The claim, or the dotted path to it, that holds the roles."""
+    claims: tuple[ClaimCondition, ...] = ()
+    """All of these have to hold."""
+    methods: tuple[str, ...] = ()
+    client_ips: tuple[str, ...] = ()
+    """Address ranges (RFC 4632, RFC 4291 §2.3); the client has to be in one of them."""
+
+
 class AuthRule(Contract):
     """What one kind of route asks of a request."""
 
@@ -96,6 +120,8 @@ class AuthRule(Contract):
     """Names of providers; credentials of any one of them are enough."""
     scopes: tuple[str, ...] = ()
     """All of these the token has to grant (``scope``, RFC 8693 §4.2, or ``scp``); an API key grants none."""
+    authorize: Authorize | None = Field(default=None, exclude_if=lambda authorize: authorize is None)
+    """What else is asked. Left out of the JSON when it is nothing: ids of rules stay as they were."""
 
 
 class AuthRules(Contract):

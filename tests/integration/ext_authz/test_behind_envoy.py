@@ -10,7 +10,7 @@ import httpx
 import pytest
 from google.protobuf.any_pb2 import Any
 
-from controlplane.model import Gateway
+from controlplane.model import Authorization, Gateway
 from controlplane.translate import translate_release
 from controlplane.xds.snapshot import Snapshot
 from servicekit.contracts import AuthPolicy
@@ -36,6 +36,12 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/api", authenticate=("platform",)),
         g.route("/either", authenticate=("platform", "partners")),
         g.route("/lost", authenticate=("dead",)),
+        g.route(
+            "/near",
+            authenticate=("platform",),
+            authorization=Authorization(roles=("admin",), methods=("GET",), client_ips=("127.0.0.0/8",)),
+        ),
+        g.route("/far", authenticate=("platform",), authorization=Authorization(client_ips=("192.0.2.0/24",))),
         listeners=(g.listener(port),),
         upstreams=(g.upstream(port=backend),),
         identity_providers=(
@@ -97,6 +103,18 @@ def test_an_api_key_becomes_an_identity_header(front: Front) -> None:
     assert received.json()["headers"]["x-partner"] == "acme"
     assert API_KEY not in received.text
     assert "mallory" not in received.text
+
+
+def test_a_caller_who_is_known_may_still_not_do_everything(front: Front) -> None:
+    """Role, method and the client's address; an address that the client claims for itself counts for nothing."""
+    admin = bearer(roles=["admin"])
+    assert front.client.get("/near", headers=admin).status_code == 200
+    assert front.client.get("/near", headers=bearer(roles=["reader"])).status_code == 403
+    assert front.client.post("/near", headers=admin).status_code == 403
+    refused = front.client.get("/far", headers=admin | {"x-forwarded-for": "192.0.2.1"})
+    assert refused.status_code == 403
+    assert "www-authenticate" not in refused.headers
+    assert "192.0.2" not in refused.text
 
 
 def test_a_claim_cannot_split_a_header(front: Front) -> None:
