@@ -6,7 +6,7 @@ Whatever comes last is live: a source counts only when its text is another than 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from controlplane.live import Applied, Live, Status
 from controlplane.rollout import ReleaseOutcome, Rollout
 from controlplane.sources import Loaded, Source
 from controlplane.store import ConflictError, Outcome, Revision
-from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.snapshot import EMPTY, Snapshot
 
 OUTCOME_SECONDS = 10.0
 """How long the nodes have to answer before a revision counts as timed out; a canary's time comes on top."""
@@ -42,7 +42,7 @@ class Pipeline:
     Args:
         sources: whom to follow.
         compiler: what it refuses does not go live.
-        remember: is told what nodes may have from before a restart.
+        remember: is told what nodes may have from before a restart, and what they had before that.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Pipeline:
         rollout: Rollout,
         history: History,
         events: Events,
-        remember: Callable[[Snapshot], None],
+        remember: Callable[[Snapshot, Snapshot], None],
         registry: CollectorRegistry,
     ) -> None:
         self._sources = sources
@@ -165,13 +165,15 @@ class Pipeline:
 
     async def _recall(self) -> None:
         """Nodes that outlived the last control plane have what it sent them: the newest revision, or one before."""
+        before: Mapping[str, Snapshot] = {}
         for revision in await self._history.recent(RECALLED):
             try:
                 release = await asyncio.to_thread(self._compiler.translate, revision.text, _origin(revision))
             except ConfigError:
                 continue  # an older version of the gateway took it; what nodes have of it can't be known
-            for snapshot in release.groups.values():
-                self._remember(snapshot)
+            for group, snapshot in release.groups.items():
+                self._remember(snapshot, before.get(group, EMPTY))
+            before = release.groups
 
     async def _catch_up(self) -> None:
         """Bring the newest revision live, whoever recorded it; hear what became of it elsewhere."""

@@ -28,7 +28,7 @@ from controlplane.xds.peers import identities, is_private
 from controlplane.xds.refusals import Refusals
 from controlplane.xds.secrets import SecretGuard
 from controlplane.xds.services import Method, methods
-from controlplane.xds.snapshot import Snapshot
+from controlplane.xds.snapshot import EMPTY, Snapshot, resource_set
 from controlplane.xds.stream import Limits, Shared, StreamState
 from controlplane.xds.subscription import Answer
 from controlplane.xds.wire import encode, encode_control_plane, parse_delta, parse_sotw
@@ -124,13 +124,19 @@ class XdsServer:
             tuple(grpc.method_handlers_generic_handler(name, by_name) for name, by_name in handlers.items())
         )
 
-    def remember(self, snapshot: Snapshot) -> None:
+    def remember(self, snapshot: Snapshot, before: Snapshot = EMPTY) -> None:
         """Know what a client has that says to have ``snapshot``: one that this server did not send, before a restart.
 
         In state of the world a client says only a version; what that held can't be asked for. Without it, what has gone
         since would be taken from the client before its routes change.
+
+        Args:
+            snapshot: what clients may have.
+            before: what they had before that: on the way from there, what was leaving was still sent.
         """
         for type_url in _WHOLE:
+            on_the_way = {**before.of_type(type_url), **snapshot.of_type(type_url)}
+            self._shared.differ.remember(resource_set(on_the_way.values()))
             self._shared.differ.remember(snapshot.set_of(type_url))
 
     def drain(self) -> None:

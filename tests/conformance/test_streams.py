@@ -283,6 +283,12 @@ async def test_a_client_of_a_server_that_is_gone_keeps_what_its_routes_may_need(
         await stream.send(CDS, version_info=before.version(CDS))
         assert contents(await stream.accept()) == [b"1", b"1", b"1"]
     async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
+        plane.xds.remember(after, before)
+        plane.cache.set("edge", after)
+        on_the_way = resources(CDS, a="1", b="1", c="1")
+        await stream.send(CDS, version_info=on_the_way.version(CDS))
+        await nothing_comes(stream)
+    async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
         plane.cache.set("edge", after)
         await stream.send(CDS, version_info=before.version(CDS))
         assert contents(await stream.accept()) == [b"1", b"1"], "nobody can know"

@@ -75,7 +75,7 @@ def pipeline(
     cache: SnapshotCache | None = None,
     events: Events | None = None,
     preflight: EnvoyPreflight | None = None,
-    remember: Callable[[Snapshot], None] = lambda _snapshot: None,
+    remember: Callable[[Snapshot, Snapshot], None] = lambda _snapshot, _before: None,
 ) -> Pipeline:
     """A pipeline to whose groups nobody is connected."""
     happening = events or Events()

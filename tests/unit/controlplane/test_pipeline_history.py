@@ -245,7 +245,9 @@ async def test_what_nodes_may_have_from_before_a_restart_is_remembered(store: St
         snapshot = cache.get("edge")
         assert snapshot is not None
         sent.append(snapshot.versions)
-    remembered: list[Snapshot] = []
-    async with running(pipeline(store=store, remember=remembered.append)) as after:
+    remembered: list[tuple[Snapshot, Snapshot]] = []
+    after = pipeline(store=store, remember=lambda *snapshots: remembered.append(snapshots))
+    async with running(after):
         await until_port(after, 4)
-    assert [snapshot.versions for snapshot in remembered] == sent[1:]
+    assert [snapshot.versions for snapshot, _ in remembered] == sent[1:]
+    assert [before.versions for _, before in remembered[1:]] == sent[1:-1]
