@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from controlplane.config import load_document
+from controlplane.resolve import resolve
+
 ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"`(?:(test_\w+\.py): )?(test_\w+)`")
 
@@ -26,3 +29,28 @@ def test_the_example_works() -> None:
     names = {"document": '{"keys":[]}', "token": "x"}
     exec(compile(code, "jwt.md", "exec"), names)
     assert "Refused" in type(names["result"]).__name__
+
+
+def test_every_rule_of_authorization_has_its_test() -> None:
+    """The same for the page about roles and claims."""
+    page = (ROOT / "docs/reference/authorization.md").read_text()
+    tests = (ROOT / "tests/unit/ext_authz/test_authorization.py").read_text()
+    found = NAMED.findall(page)
+    assert len(found) == page.count("| `test_")
+    for _, test in found:
+        assert re.search(rf"^(?:async )?def {test}\(", tests, re.MULTILINE), test
+
+
+def test_the_example_of_authorization_is_a_document() -> None:
+    """Once it has the parts that it refers to."""
+    page = (ROOT / "docs/reference/authorization.md").read_text()
+    rest = """
+listeners: [{name: http, port: 8000}]
+upstreams: [{name: resumes, endpoints: ["http://127.0.0.1:8048"]}]
+authentication:
+  platform: {jwt: {issuer: "https://id.example.com", audiences: [a], jwks_uri: "https://id.example.com/jwks"}}
+"""
+    document = load_document((page.split("```yaml\n")[1].split("```")[0] + rest).encode(), origin="page")
+    (route,) = resolve(document, listen_address="127.0.0.1").routes
+    assert route.authorization is not None
+    assert route.authorization.roles == ("admin", "owner")
