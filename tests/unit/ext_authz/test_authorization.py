@@ -54,6 +54,16 @@ def _obvious(condition: ClaimCondition, given: dict[str, Any]) -> bool:
     return any(found) if condition.operator == "any_of" else all(found)
 
 
+@pytest.mark.parametrize("operator", ["equals", "any_of", "all_of"])
+def test_types_count(operator: Any) -> None:
+    """In Python ``True`` equals ``1``; in a policy it does not."""
+    values: tuple[str | bool | int, ...] = (True, 1, "1")
+    for wanted in values:
+        condition = ClaimCondition(path="a", operator=operator, values=(wanted,))
+        compiled = compile_authorization(Authorize(claims=(ClaimCondition.decode(condition.encode()),)))
+        assert [compiled.refuses_claims({"a": value}) is None for value in values] == [wanted is one for one in values]
+
+
 @given(st.lists(CONDITIONS, max_size=3), CLAIMS)
 def test_conditions_agree_with_their_words(conditions: list[ClaimCondition], given: dict[str, Any]) -> None:
     """Whatever a token says: the same answer as the slow model, and no exception."""
