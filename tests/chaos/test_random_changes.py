@@ -38,12 +38,11 @@ KILLS = 5
 LIVE_WITHIN = 20.0
 QUIET_WITHIN = 20.0
 
-KNOWN_GAPS = {("delta", "UAEX"): 3.0, ("sotw", "UAEX"): 3.0, ("cut", "UAEX"): 3.0, ("sotw", "NC"): 30.0}
+KNOWN_GAPS = {("sotw", "NC"): 30.0}
 """Which Envoy may lose requests by which of its response flags, and for how many seconds since the first change that a
 new control plane has live.
 
-UAEX: Envoys that come back before ext_authz does hear of a new rule before it. NC: of a state-of-the-world client that
-comes back, a new control plane cannot know which clusters it still has, and takes the old ones away before the routes;
+NC: a state-of-the-world client that comes back in the middle of a change may lose old clusters before its routes change;
 Envoy may wait so long before it comes back.
 """
 
