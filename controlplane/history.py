@@ -48,12 +48,12 @@ class History:
             return None
 
     async def recent(self, count: int) -> tuple[Revision, ...]:
-        """The newest ``count`` revisions (1 to 500), oldest first; none when nobody can say."""
+        """The newest ``count`` revisions (1 to 500), newest first; none when nobody can say."""
         if self._revisions is None:
             return ()
         try:
             heads = await self._revisions.page(limit=count)
-            found = [await self._revisions.get(head.number) for head in reversed(heads)]
+            found = [await self._revisions.get(head.number) for head in heads]
         except StoreError as error:
             _log.error("the last revisions cannot be read", reason=str(error))
             return ()

@@ -6,7 +6,9 @@ Whatever comes last is live: a source counts only when its text is another than 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +24,7 @@ from controlplane.live import Applied, Live, Status
 from controlplane.rollout import ReleaseOutcome, Rollout
 from controlplane.sources import Loaded, Source
 from controlplane.store import ConflictError, Outcome, Revision
-from controlplane.xds.snapshot import EMPTY, Snapshot
+from controlplane.xds.snapshot import Snapshot
 
 OUTCOME_SECONDS = 10.0
 """How long the nodes have to answer before a revision counts as timed out; a canary's time comes on top."""
@@ -30,8 +32,11 @@ OUTCOME_SECONDS = 10.0
 ABOUT_NODES = ("group-", "canary-")
 """How kinds of events begin after which the outcome of what is live may be another."""
 
-RECALLED = 3
-"""Revisions that nodes may have when a control plane starts."""
+RECALLED = 32
+"""Revisions that nodes may be on their way from when a control plane starts; changes in quick succession pile up."""
+
+RECALL_SECONDS = 1.0
+"""How long a start is held up by that."""
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +47,7 @@ class Pipeline:
     Args:
         sources: whom to follow.
         compiler: what it refuses does not go live.
-        remember: is told what nodes may have from before a restart, and what they had before that.
+        remember: is told what nodes of one group may have from before a restart, newest first.
     """
 
     def __init__(
@@ -53,7 +58,7 @@ class Pipeline:
         rollout: Rollout,
         history: History,
         events: Events,
-        remember: Callable[[Snapshot, Snapshot], None],
+        remember: Callable[[Sequence[Snapshot]], None],
         registry: CollectorRegistry,
     ) -> None:
         self._sources = sources
@@ -164,16 +169,20 @@ class Pipeline:
             await self._catch_up()
 
     async def _recall(self) -> None:
-        """Nodes that outlived the last control plane have what it sent them: the newest revision, or one before."""
-        before: Mapping[str, Snapshot] = {}
+        """Nodes that outlived the last control plane have what it sent: the newest revisions, whole or on the way."""
+        until = time.monotonic() + RECALL_SECONDS
+        recalled: defaultdict[str, list[Snapshot]] = defaultdict(list)
         for revision in await self._history.recent(RECALLED):
+            if time.monotonic() >= until:
+                break
             try:
                 release = await asyncio.to_thread(self._compiler.translate, revision.text, _origin(revision))
             except ConfigError:
                 continue  # an older version of the gateway took it; what nodes have of it can't be known
             for group, snapshot in release.groups.items():
-                self._remember(snapshot, before.get(group, EMPTY))
-            before = release.groups
+                recalled[group].append(snapshot)
+        for snapshots in recalled.values():
+            self._remember(snapshots)
 
     async def _catch_up(self) -> None:
         """Bring the newest revision live, whoever recorded it; hear what became of it elsewhere."""

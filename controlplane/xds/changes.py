@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from controlplane.xds.snapshot import ResourceSet
 
-_REMEMBERED = 64
+_REMEMBERED = 256
 """Streams lag behind by different amounts, but seldom by more different ones than this."""
 
 

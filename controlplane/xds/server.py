@@ -7,7 +7,7 @@ import random
 import secrets
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from controlplane.xds.peers import identities, is_private
 from controlplane.xds.refusals import Refusals
 from controlplane.xds.secrets import SecretGuard
 from controlplane.xds.services import Method, methods
-from controlplane.xds.snapshot import EMPTY, Snapshot, resource_set
+from controlplane.xds.snapshot import Resource, Snapshot, resource_set
 from controlplane.xds.stream import Limits, Shared, StreamState
 from controlplane.xds.subscription import Answer
 from controlplane.xds.wire import encode, encode_control_plane, parse_delta, parse_sotw
@@ -37,6 +37,9 @@ _log = structlog.get_logger(__name__)
 
 _WHOLE = (types.LISTENER, types.CLUSTER)
 """Types of which a state-of-the-world response is all that there is."""
+
+_MAY_BE_NEWEST = 3
+"""How many of the last snapshots may be the last one that a client heard of."""
 
 SERVER_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),  # a reconnecting node lists all that it has
@@ -124,20 +127,24 @@ class XdsServer:
             tuple(grpc.method_handlers_generic_handler(name, by_name) for name, by_name in handlers.items())
         )
 
-    def remember(self, snapshot: Snapshot, before: Snapshot = EMPTY) -> None:
-        """Know what a client has that says to have ``snapshot``: one that this server did not send, before a restart.
+    def remember(self, snapshots: Sequence[Snapshot]) -> None:
+        """Know what a client has that says to have one of these: sent before a restart, or by another server.
 
         In state of the world a client says only a version; what that held can't be asked for. Without it, what has gone
         since would be taken from the client before its routes change.
 
         Args:
-            snapshot: what clients may have.
-            before: what they had before that: on the way from there, what was leaving was still sent.
+            snapshots: of one group, newest first. On the way from one to the next what was leaving was still sent, so
+                clients may have several of them united.
         """
         for type_url in _WHOLE:
-            on_the_way = {**before.of_type(type_url), **snapshot.of_type(type_url)}
-            self._shared.differ.remember(resource_set(on_the_way.values()))
-            self._shared.differ.remember(snapshot.set_of(type_url))
+            for newest in range(min(_MAY_BE_NEWEST, len(snapshots))):
+                held: dict[str, Resource] = {}
+                for snapshot in snapshots[newest:]:
+                    older = snapshot.of_type(type_url)
+                    if not held or older.keys() - held.keys():
+                        held = {**older, **held}
+                        self._shared.differ.remember(resource_set(held.values()))
 
     def drain(self) -> None:
         """End every stream, each between two responses, and take no new ones: clients go to another replica."""

@@ -276,16 +276,16 @@ async def test_a_thousand_changes_reach_a_slow_reader_as_few() -> None:
 
 async def test_a_client_of_a_server_that_is_gone_keeps_what_its_routes_may_need() -> None:
     """Rules 14 and 20: it says only a version, and what has gone since stays until its routes change."""
-    before, after = resources(CDS, a="1", b="1"), resources(CDS, b="1", c="1")
+    first, before, after = resources(CDS, z="1", a="1"), resources(CDS, a="1", b="1"), resources(CDS, b="1", c="1")
     async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
-        plane.xds.remember(before)
+        plane.xds.remember([before, first])
         plane.cache.set("edge", after)
         await stream.send(CDS, version_info=before.version(CDS))
         assert contents(await stream.accept()) == [b"1", b"1", b"1"]
     async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
-        plane.xds.remember(after, before)
+        plane.xds.remember([after, before, first])
         plane.cache.set("edge", after)
-        on_the_way = resources(CDS, a="1", b="1", c="1")
+        on_the_way = resources(CDS, a="1", b="1", c="1", z="1")
         await stream.send(CDS, version_info=on_the_way.version(CDS))
         await nothing_comes(stream)
     async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:

@@ -149,7 +149,7 @@ async def running_admin(
         rollout=rollout,
         history=History(revisions=store.revisions if store is not None else None, keep=1000),
         events=events,
-        remember=lambda _snapshot, _before: None,
+        remember=lambda _snapshots: None,
         compiler=Compiler(preflight=None, listen_address="127.0.0.1"),
         registry=CollectorRegistry(),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
@@ -75,7 +75,7 @@ def pipeline(
     cache: SnapshotCache | None = None,
     events: Events | None = None,
     preflight: EnvoyPreflight | None = None,
-    remember: Callable[[Snapshot, Snapshot], None] = lambda _snapshot, _before: None,
+    remember: Callable[[Sequence[Snapshot]], None] = lambda _snapshots: None,
 ) -> Pipeline:
     """A pipeline to whose groups nobody is connected."""
     happening = events or Events()
