@@ -119,7 +119,7 @@ def _compile_provider(provider: JwtProvider | ApiKeyProvider) -> JwtCheck | ApiK
 
 
 def _compile_jwt(provider: JwtProvider) -> JwtCheck:
-    if not provider.issuer or not provider.audiences or not all(provider.audiences):
+    if provider.issuer == "" or provider.audiences == () or not all(provider.audiences or ()):
         raise PolicyError("issuer and audiences are mandatory")
     if not provider.algorithms or not SUPPORTED.issuperset(provider.algorithms):
         raise PolicyError(f"algorithms have to be some of {', '.join(sorted(SUPPORTED))}")
@@ -140,7 +140,7 @@ def _jwt_policy(provider: JwtProvider) -> JwtPolicy:
     return JwtPolicy(
         algorithms=frozenset(provider.algorithms),
         issuer=provider.issuer,
-        audiences=frozenset(provider.audiences),
+        audiences=None if provider.audiences is None else frozenset(provider.audiences),
         leeway=provider.leeway_seconds,
         required_claims=provider.required_claims,
         types=types or DEFAULT_TYPES,

@@ -89,7 +89,11 @@ def _default(definition: dict[str, Any]) -> str:
     if "default" not in definition or "$ref" in definition or definition["default"] == {}:
         return ""
     default = definition["default"]
-    return f"`{default if isinstance(default, str) else json.dumps(default)}`"
+    return f"`{_text(default)}`"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _value(definition: dict[str, Any]) -> str:
@@ -98,6 +102,8 @@ def _value(definition: dict[str, Any]) -> str:
         return f"[{_target(definition)}](#{_target(definition).lower()})"
     if "anyOf" in definition:
         return " or ".join(_value(option) for option in definition["anyOf"])
+    if "const" in definition:
+        return f"`{_text(definition['const'])}`"
     if "enum" in definition:
         return ", ".join(f"`{word}`" for word in definition["enum"])
     if "x-duration" in definition:

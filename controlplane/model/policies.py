@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
+
+Algorithm: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,15 +14,29 @@ class JwtProvider:
     """Tokens of one issuer."""
 
     name: str
-    issuer: str
-    audiences: tuple[str, ...]
-    algorithms: tuple[Literal["RS256", "ES256", "EdDSA"], ...]
-    jwks_uri: str
+    issuer: str | None
+    """``None`` is any."""
+    audiences: tuple[str, ...] | None
+    """``None`` is any."""
+    algorithms: tuple[Algorithm, ...]
+    jwks_uri: str | None
     leeway: float
     jwks_ttl: float
     jwks_stale: float
     forward_claims: Mapping[str, str]
     """Claim to request header, in lower case."""
+    jwks: str | None = None
+    """A JWK Set as JSON text, instead of one at :attr:`jwks_uri`."""
+    required_claims: tuple[str, ...] = ("exp", "sub")
+    types: tuple[str, ...] = ()
+    """Accepted ``typ``; none at all are those of access tokens."""
+    max_lifetime: float | None = None
+    forward_token: bool = True
+
+    @property
+    def has_user(self) -> bool:
+        """Whether every token names its user."""
+        return "sub" in self.required_claims
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

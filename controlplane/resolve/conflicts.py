@@ -66,6 +66,11 @@ def _limits_without_identity(draft: Draft) -> None:
     """Limits by something that the route does not find out: they would never count."""
     limits = {limit.name: limit for limit in draft.rate_limits}
     by_key = {provider.name for provider in draft.identity_providers if isinstance(provider, ApiKeyProvider)}
+    nameless = {
+        provider.name
+        for provider in draft.identity_providers
+        if isinstance(provider, JwtProvider) and not provider.has_user
+    }
     for index, route in enumerate(draft.routes):
         for position, name in enumerate(route.rate_limits):
             limit = limits.get(name)
@@ -78,6 +83,10 @@ def _limits_without_identity(draft: Draft) -> None:
             elif limit.by == "api_key" and not by_key.intersection(route.authenticate):
                 message = f"{quoted(name)} counts by api_key, but no provider of the route takes API keys"
                 draft.refuse(path, "limit-without-identity", message, "use a limit by user")
+            elif limit.by == "user" and nameless.intersection(route.authenticate):
+                provider = min(nameless.intersection(route.authenticate))
+                message = f"{quoted(name)} counts by user, but tokens of {quoted(provider)} need not name one"
+                draft.refuse(path, "limit-without-identity", message, "put sub among its required_claims")
 
 
 def _scopes_without_tokens(draft: Draft) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from types import MappingProxyType
 
 from controlplane import model
 from controlplane.config import GatewayConfig
-from controlplane.config.authentication import ApiKey, Jwt
+from controlplane.config.authentication import ApiKey
+from controlplane.config.public_keys import Jwks
 from controlplane.config.rate_limits import RateLimit
+from controlplane.config.tokens import ANY, Jwt
 from controlplane.resolve.draft import Draft
 from servicekit.contracts.limit_policy import LONGEST_FILL_SECONDS
+
+_DEFAULT_TYPES = ("", "at+jwt", "jwt")
 
 
 def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
@@ -34,15 +39,35 @@ def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
 def _jwt(name: str, written: Jwt) -> model.JwtProvider:
     return model.JwtProvider(
         name=name,
-        issuer=written.issuer,
-        audiences=tuple(written.audiences),
+        issuer=None if written.issuer == ANY else written.issuer,
+        audiences=None if ANY in written.audiences else tuple(written.audiences),
         algorithms=tuple(written.algorithms),
         jwks_uri=written.jwks_uri,
         leeway=written.leeway,
         jwks_ttl=written.jwks_ttl,
         jwks_stale=written.jwks_stale,
         forward_claims=MappingProxyType(dict(written.forward_claims)),
+        jwks=_key_set(written.jwks),
+        required_claims=tuple(written.required_claims),
+        types=_types(written.types),
+        max_lifetime=written.max_lifetime,
+        forward_token=written.forward_token,
     )
+
+
+def _key_set(written: Jwks | None) -> str | None:
+    """JSON that is the same for equal sets, in whatever order their members were written."""
+    return (
+        None
+        if written is None
+        else json.dumps(written.model_dump(exclude_none=True), sort_keys=True, separators=(",", ":"))
+    )
+
+
+def _types(written: list[str]) -> tuple[str, ...]:
+    """In lower case without ``application/`` (RFC 7515 §4.1.9); nothing where it is what nothing stands for."""
+    types = tuple(sorted({text.lower().removeprefix("application/") for text in written}))
+    return () if types == _DEFAULT_TYPES else types
 
 
 def _api_key(name: str, written: ApiKey) -> model.ApiKeyProvider:

@@ -19,11 +19,16 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             issuer=provider.issuer,
             audiences=provider.audiences,
             algorithms=provider.algorithms,
-            jwks_uri=provider.jwks_uri,
+            jwks_uri=provider.jwks_uri or "",
             leeway_seconds=provider.leeway,
             jwks_ttl_seconds=provider.jwks_ttl,
             jwks_stale_seconds=provider.jwks_stale,
             forward_claims=dict(sorted(provider.forward_claims.items())),
+            required_claims=provider.required_claims,
+            types=provider.types,
+            max_lifetime_seconds=provider.max_lifetime,
+            forward_token=provider.forward_token,
+            jwks=provider.jwks,
         )
     return contracts.ApiKeyProvider(
         name=provider.name,

@@ -37,14 +37,14 @@ class JwtProvider(Contract):
 
     kind: Literal["jwt"] = "jwt"
     name: str
-    issuer: str
-    """Exact value of ``iss``."""
-    audiences: tuple[str, ...]
-    """``aud`` has to contain one of these."""
+    issuer: str | None
+    """Exact value of ``iss``; ``None`` is any."""
+    audiences: tuple[str, ...] | None
+    """``aud`` has to contain one of these; ``None`` is any."""
     algorithms: tuple[Algorithm, ...]
     """The only ``alg`` values accepted (RFC 8725 §3.1)."""
     jwks_uri: str
-    """Where the issuer publishes its keys (RFC 7517 §5)."""
+    """Where the issuer publishes its keys (RFC 7517 §5); empty when they are had otherwise."""
     leeway_seconds: float = Field(ge=0, le=300)
     """Clock difference forgiven for ``exp``, ``nbf`` and ``iat``."""
     jwks_ttl_seconds: float = Field(gt=0)
@@ -64,7 +64,7 @@ class JwtProvider(Contract):
     forward_token: bool = True
     """Whether the backend gets the ``Authorization`` header too."""
     jwks: str | None = None
-    """A JWK Set as JSON text, instead of the one at :attr:`jwks_uri`."""
+    """A JWK Set as JSON text, instead of one at :attr:`jwks_uri`."""
     jwks_cooldown_seconds: float = Field(default=10, gt=0)
     """Shortest time between two fetches that tokens with unknown keys cause."""
     allow_insecure_jwks: bool = False

@@ -547,3 +547,11 @@ def test_three_arguments_are_enough() -> None:
     """The entry point works without a time: then the system's clock counts."""
     assert isinstance(verify(RSA.token(claims(iat=None, exp=4_000_000_000)), KEYS, policy()), Verified)
     assert isinstance(verify(RSA.token(claims(exp=1_000_000_000)), KEYS, policy()), Refused)
+
+
+def test_any_issuer_is_not_any_key() -> None:
+    """``issuer: any`` and ``audiences: any`` give up what the token says, never who signed it."""
+    open_to_all: dict[str, Any] = {"issuer": None, "audiences": None}
+    assert judge(RSA.token(claims(iss="https://elsewhere.example", aud="x")), **open_to_all) == "accepted"
+    forged = signing_key("RS256", "evil").token(claims(), kid="rsa")
+    assert judge(forged, **open_to_all) is Reason.SIGNATURE

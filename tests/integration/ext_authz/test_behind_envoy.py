@@ -36,6 +36,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/api", authenticate=("platform",)),
         g.route("/either", authenticate=("platform", "partners")),
         g.route("/lost", authenticate=("dead",)),
+        g.route("/inline", authenticate=("inline",)),
         g.route(
             "/near",
             authenticate=("platform",),
@@ -47,6 +48,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         identity_providers=(
             g.jwt_provider(jwks_uri=keys_at),
             g.jwt_provider("dead", jwks_uri="http://127.0.0.1:1/jwks"),
+            g.jwt_provider("inline", jwks_uri=None, jwks=jwks(KEY.jwk()).decode(), forward_token=False),
             g.api_key_provider(keys=partners),
         ),
     )
@@ -94,6 +96,15 @@ def test_a_token_becomes_an_identity_header(front: Front) -> None:
     assert received.status_code == 200
     assert received.json()["headers"]["x-user-id"] == "alice"
     assert "mallory" not in received.text
+
+
+def test_keys_of_the_document_and_a_token_that_ends_here(front: Front) -> None:
+    """No provider is asked, and the backend learns who it is but cannot call others in that name."""
+    received = front.client.get("/inline", headers=bearer())
+    assert received.status_code == 200
+    assert received.json()["headers"]["x-user-id"] == "alice"
+    assert "authorization" not in received.json()["headers"]
+    assert "authorization" in front.client.get("/api", headers=bearer()).json()["headers"]
 
 
 def test_an_api_key_becomes_an_identity_header(front: Front) -> None:

@@ -1,0 +1,77 @@
+"""``jwt`` of a provider: tokens of one issuer."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from controlplane.config.base import OneOf, mistake
+from controlplane.config.durations import Duration
+from controlplane.config.own_headers import OwnHeader
+from controlplane.config.public_keys import Algorithm, Jwks
+from controlplane.config.texts import Unique
+from controlplane.config.urls import KeysUrl
+
+ANY: Final = "any"
+
+Party = Annotated[str, Field(min_length=1, max_length=2048)]
+ClaimName = Annotated[str, Field(min_length=1, max_length=256)]
+TokenType = Annotated[str, Field(max_length=128)]
+
+
+def _check_distinct(claims: dict[str, str]) -> dict[str, str]:
+    if len(set(claims.values())) < len(claims):
+        raise mistake("duplicate", "two claims go into one header")
+    return claims
+
+
+def _from_any(value: Any) -> Any:
+    return [ANY] if value == ANY else value
+
+
+def _check_any(audiences: list[str]) -> list[str]:
+    if ANY in audiences and len(audiences) > 1:
+        raise mistake("any", "any beside others is any", "write `any` alone, or leave it out")
+    return audiences
+
+
+class Jwt(OneOf):
+    """Tokens of one issuer (RFC 7519), sent as `Authorization: Bearer`."""
+
+    ONE_OF: ClassVar[tuple[str, ...]] = ("jwks_uri", "jwks")
+
+    issuer: Party
+    """Exact value of the `iss` claim. `any`: whoever has the keys may say anything."""
+    audiences: Annotated[
+        list[Party],
+        Field(min_length=1, max_length=100),
+        Unique,
+        AfterValidator(_check_any),
+        BeforeValidator(_from_any, json_schema_input_type=Literal["any"] | list[Party]),
+    ]
+    """The `aud` claim has to contain one of these. `any`: tokens made for others count too, or for nobody."""
+    jwks_uri: KeysUrl | None = None
+    """Where the issuer publishes its keys (RFC 7517). `https`, unless it is on this machine."""
+    jwks: Jwks | None = None
+    """The issuer's keys themselves."""
+    algorithms: Annotated[list[Algorithm], Unique] = Field(default=["RS256", "ES256", "EdDSA"], min_length=1)
+    """The only `alg` values that are accepted (RFC 8725 §3.1)."""
+    leeway: Annotated[float, Duration(most=300)] = 30.0
+    """Clock difference that is forgiven for `exp`, `nbf` and `iat`."""
+    required_claims: Annotated[list[ClaimName], Unique] = Field(default=["exp", "sub"], max_length=50)
+    """Claims that have to be there and not be empty. A token without `exp` is good for ever."""
+    types: Annotated[list[TokenType], Unique] = Field(default=["", "JWT", "at+jwt"], min_length=1, max_length=20)
+    """Accepted `typ` (RFC 8725 §3.11), in any case; the empty text stands for a token without one."""
+    max_lifetime: Annotated[float, Duration(least=1, most=31_536_000)] | None = None
+    """Longest time from `iat` to `exp`; with it, both have to be there."""
+    forward_claims: Annotated[dict[ClaimName, OwnHeader], AfterValidator(_check_distinct)] = Field(
+        default={}, max_length=50
+    )
+    """Claim to the request header that carries it to the upstream. A client cannot set these headers."""
+    forward_token: bool = True
+    """Whether the upstream gets the token too."""
+    jwks_ttl: Annotated[float, Duration(least=1)] = 600.0
+    """Age at which keys are fetched again. A token with an unknown key does that too."""
+    jwks_stale: Annotated[float, Duration(most=2_592_000)] = 3600.0
+    """How much longer known keys are used while the issuer does not answer."""
