@@ -72,7 +72,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         loads=loads,
         events=events,
         registry=registry,
-        is_alone=not _shares_store(settings),
+        is_alone=store is None or not store.is_shared,
     )
     pipeline = Pipeline(
         sources=[_source(settings)],
@@ -131,11 +131,6 @@ def _source(settings: ControlPlaneSettings) -> Source:
     if settings.document is not None:
         return FileSource(settings.document)
     return EnvironmentSource(backend_url=settings.backend_url, port=settings.port)
-
-
-def _shares_store(settings: ControlPlaneSettings) -> bool:
-    """Whether other control planes may have the same store, and nodes of the same groups."""
-    return settings.store_url is not None and settings.store_url.get_secret_value().startswith("postgresql")
 
 
 def _identifier() -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from sqlalchemy import URL, Connection, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from controlplane.store.changes import Changes
 from controlplane.store.errors import StoreError, as_store_error
@@ -51,7 +54,7 @@ async def open_store(url: str) -> Store:
     parsed = _parse(url)
     with as_store_error("the revision store cannot be opened"):
         if parsed.database and _is_sqlite(parsed):
-            await asyncio.to_thread(_make_private, Path(parsed.database))
+            await asyncio.to_thread(_prepare_file, Path(parsed.database))
         engine = _engine(parsed)
         try:
             async with asyncio.timeout(_MIGRATION_DEADLINE), engine.connect() as connection:
@@ -77,14 +80,31 @@ def _assemble(engine: AsyncEngine, listening: AsyncEngine | None) -> Store:
         tokens=SqlTokenStore(database),
         nodes=SqlNodeStore(database),
         transfer=SqlTransfer(database, ring=changes.ring),
+        is_shared=listening is not None,
         dispose=dispose,
     )
 
 
-def _make_private(path: Path) -> None:
-    """SQLite would make the file readable by all, and documents hold hashes of API keys."""
+def _prepare_file(path: Path) -> None:
+    """Make the file, and have it written ahead (WAL), which it then stays.
+
+    SQLite would make it readable by all, and documents hold hashes of API keys.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
+    for attempt in Retrying(
+        # Of several that open a new file at once, SQLite lets all but one fail at this without waiting.
+        retry=retry_if_exception(_is_busy),
+        stop=stop_after_delay(_DEADLINE),
+        wait=wait_random(0.01, 0.05),
+        reraise=True,
+    ):
+        with attempt, closing(sqlite3.connect(path, timeout=_DEADLINE)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_BUSY
 
 
 def _parse(url: str) -> URL:
@@ -127,7 +147,6 @@ def _listening_engine(url: URL) -> AsyncEngine:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
     # With WAL, NORMAL may lose what was answered when the power goes.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.close()

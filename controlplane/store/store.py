@@ -48,6 +48,8 @@ class Store:
     tokens: TokenStore
     nodes: NodeStore
     transfer: Transfer
+    is_shared: bool
+    """Whether other control planes may be using it, and have nodes of their own."""
     dispose: Callable[[], Awaitable[None]]
 
     def export(self) -> AsyncIterator[str]:
