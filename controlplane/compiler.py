@@ -40,30 +40,40 @@ class Compiler:
         return self._preflight is not None
 
     def compile(self, document: GatewayConfig) -> Compiled:
-        """What ``document`` means on this gateway, shown to Envoy. Blocks.
+        """What ``document`` means on this gateway, shown to Envoy.
 
         Raises:
             ConfigError: its parts don't fit together, or Envoy refuses what it becomes.
         """
-        gateway, release = self._translate(document)
+        compiled = self.translate(document)
         if self._preflight is not None:
             try:
-                check_groups(self._preflight, document, release.groups, lambda other: self._translate(other)[1].groups)
+                check_groups(
+                    self._preflight,
+                    document,
+                    compiled.release.groups,
+                    lambda other: self.translate(other).release.groups,
+                )
             except PreflightUnavailableError as error:
                 _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
-        return Compiled(gateway, release)
+        return compiled
 
-    def _translate(self, document: GatewayConfig) -> tuple[Gateway, Release]:
-        gateway = resolve(document, listen_address=self._listen_address)
-        return gateway, translate_release(gateway)
-
-    def translate(self, text: bytes, origin: str) -> Release:
-        """What nodes would get by a document that was live once; Envoy is not asked.
+    def translate(self, document: GatewayConfig) -> Compiled:
+        """What ``document`` means, without asking Envoy: it was live once, or will not be.
 
         Raises:
-            ConfigError: it can't be read, or its parts don't fit together.
+            ConfigError: its parts don't fit together.
         """
-        return self._translate(load_document(text, origin=origin))[1]
+        gateway = resolve(document, listen_address=self._listen_address)
+        return Compiled(gateway, translate_release(gateway))
+
+    def recall(self, text: bytes, origin: str) -> Compiled:
+        """:meth:`translate` of the text of a document that was live once.
+
+        Raises:
+            ConfigError: as there, or it cannot be read.
+        """
+        return self.translate(load_document(text, origin=origin))
 
     def load(self, text: bytes, origin: str) -> tuple[GatewayConfig, Compiled]:
         """Read a document and say what it means; ``origin`` is what problems call it.

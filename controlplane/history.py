@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any
 
 import structlog
@@ -47,17 +47,17 @@ class History:
             _log.error("the newest revision cannot be read", reason=str(error))
             return None
 
-    async def recent(self, count: int) -> tuple[Revision, ...]:
-        """The newest ``count`` revisions (1 to 500), newest first; none when nobody can say."""
+    async def recent(self, count: int) -> AsyncGenerator[Revision, None]:
+        """The newest ``count`` revisions (1 to 500), newest first, each read when it is wanted; fewer when it can't."""
         if self._revisions is None:
-            return ()
+            return
         try:
-            heads = await self._revisions.page(limit=count)
-            found = [await self._revisions.get(head.number) for head in heads]
+            for head in await self._revisions.page(limit=count):
+                revision = await self._revisions.get(head.number)
+                if revision is not None:
+                    yield revision
         except StoreError as error:
             _log.error("the last revisions cannot be read", reason=str(error))
-            return ()
-        return tuple(revision for revision in found if revision is not None)
 
     async def accepted_before(self, number: int) -> Revision | None:
         """The newest revision below ``number`` that every node has acknowledged; ``None`` as in :meth:`newest`."""

@@ -160,6 +160,10 @@ class Pipeline:
         """:meth:`Compiler.compile`."""
         return self._compiler.compile(document)
 
+    def recall(self, revision: Revision) -> Compiled:
+        """:meth:`Compiler.recall`."""
+        return self._compiler.recall(revision.text, _origin(revision))
+
     async def _follow_source(self, source: Source) -> None:
         async for loaded in source.documents():
             await self.take(loaded)
@@ -172,15 +176,16 @@ class Pipeline:
         """Nodes that outlived the last control plane have what it sent: the newest revisions, whole or on the way."""
         until = time.monotonic() + RECALL_SECONDS
         recalled: defaultdict[str, list[Snapshot]] = defaultdict(list)
-        for revision in await self._history.recent(RECALLED):
-            if time.monotonic() >= until:
-                break
-            try:
-                release = await asyncio.to_thread(self._compiler.translate, revision.text, _origin(revision))
-            except ConfigError:
-                continue  # an older version of the gateway took it; what nodes have of it can't be known
-            for group, snapshot in release.groups.items():
-                recalled[group].append(snapshot)
+        async with aclosing(self._history.recent(RECALLED)) as revisions:
+            async for revision in revisions:
+                try:
+                    compiled = await asyncio.to_thread(self.recall, revision)
+                except ConfigError:
+                    continue  # an older version of the gateway took it; what nodes have of it can't be known
+                for group, snapshot in compiled.release.groups.items():
+                    recalled[group].append(snapshot)
+                if time.monotonic() >= until:
+                    break
         for snapshots in recalled.values():
             self._remember(snapshots)
 
@@ -212,7 +217,8 @@ class Pipeline:
             if await self._history.knows(loaded):
                 return live
             number = await self._history.witness(loaded)
-            self._set_status(replace(self.status, live=replace(live, number=number)))
+            if number is not None:
+                self._set_status(replace(self.status, live=replace(live, number=number)))
             return None
 
     def _is_newer(self, revision: Revision, outdated: Live | None = None) -> bool:
@@ -295,6 +301,8 @@ class Pipeline:
         async with aclosing(self._events.subscribe()) as happenings:
             while True:
                 settled = await self._rollout.settle(live.compiled.release, seconds)
+                if settled.outcome is Outcome.PENDING:
+                    await asyncio.Event().wait()  # a newer one is on its way out: this one's outcome is what it was
                 if settled != known:
                     known = settled
                     await self._note(live, settled)
@@ -328,11 +336,12 @@ class Pipeline:
 
 def _is_on_trial(revision: Revision) -> bool:
     """Whether only a canary may have had it when the last control plane ended."""
+    if revision.outcome is Outcome.APPLIED:
+        return False
     try:
-        document = load_document(revision.text, origin=_origin(revision))
+        return load_document(revision.text, origin=_origin(revision)).rollout.canary is not None
     except ConfigError:
         return False
-    return revision.outcome is not Outcome.APPLIED and document.rollout.canary is not None
 
 
 def _origin(revision: Revision) -> str:

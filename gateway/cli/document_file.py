@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +69,14 @@ def read_document(name: str) -> DocumentFile:
 
 
 @contextmanager
-def mistakes_shown(document: DocumentFile) -> Iterator[None]:
+def mistakes_shown(
+    document: DocumentFile, located: Callable[[Mistake], Mistake] = lambda mistake: mistake
+) -> Iterator[None]:
     """Print the mistakes that the admin API finds in ``document``, each with its line.
+
+    Args:
+        document: what was sent.
+        located: gives a mistake its place in ``document``, where the API can't know it.
 
     Raises:
         CommandError: there were any; it says what that means.
@@ -80,7 +86,7 @@ def mistakes_shown(document: DocumentFile) -> Iterator[None]:
     except RefusedError as error:
         if not error.mistakes:
             raise
-        for line in mistake_lines(document, error.mistakes):
+        for line in mistake_lines(document, map(located, error.mistakes)):
             typer.echo(line, err=True)
         raise CommandError(f"{error.detail.removesuffix('.')}: nothing has changed") from error
 

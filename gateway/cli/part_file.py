@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
-
-import typer
 
 from controlplane.config import ConfigError, Problem
 from controlplane.config.problems import Path, Places
 from controlplane.config.yaml_text import parse_yaml
 from gateway.cli.admin_client import JSON, Body
-from gateway.cli.document_file import DocumentFile, mistake_lines, read_document
-from gateway.cli.refusals import Mistake, RefusedError
+from gateway.cli.document_file import DocumentFile, read_document
+from gateway.cli.refusals import Mistake
 from gateway.errors import CommandError
 
 _INDEX = re.compile(r"0|[1-9]\d{0,8}", re.ASCII)
@@ -68,23 +65,6 @@ def read_part(name: str, *, nulls: bool = False) -> PartFile:
     for removal in removals:
         _put_null(text.data, removal.path)
     return PartFile(file, text.data, text.places)
-
-
-@contextmanager
-def part_mistakes_shown(part: PartFile) -> Iterator[None]:
-    """Print the mistakes that the admin API finds in ``part``, each with its line.
-
-    Raises:
-        CommandError: there were any; it says what that means.
-    """
-    try:
-        yield
-    except RefusedError as error:
-        if not error.mistakes:
-            raise
-        for line in mistake_lines(part.file, map(part.located, error.mistakes)):
-            typer.echo(line, err=True)
-        raise CommandError(f"{error.detail.removesuffix('.')}: nothing has changed") from error
 
 
 def _is_removal(problem: Problem) -> bool:

@@ -161,11 +161,11 @@ def delete(
 
 
 def _perform(write: Write, part: PartFile | None, context: str | None, output: Output) -> None:
+    from gateway.cli.document_file import mistakes_shown
     from gateway.cli.outcome import show_outcome
-    from gateway.cli.part_file import part_mistakes_shown
     from gateway.cli.writing import perform
 
-    with part_mistakes_shown(part) if part is not None else nullcontext():
+    with mistakes_shown(part.file, part.located) if part is not None else nullcontext():
         answer = perform(write, context)
     show_outcome(answer, output, waited=write.seconds > 0)
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO
@@ -62,18 +60,11 @@ def import_store(
 
 
 def _keep(chunks: Iterable[bytes], path: Path) -> None:
+    from servicekit.private_file import replacing
+
     try:
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # mode 0600
-        try:
-            with os.fdopen(fd, "wb") as file:
-                _copy(chunks, file)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(name).unlink()
-            raise
+        with replacing(path) as file:
+            _copy(chunks, file)
     except OSError as error:
         raise CommandError(f"{path}: {error.strerror}") from error
 

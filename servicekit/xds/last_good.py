@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from pydantic import BaseModel, ValidationError
+
+from servicekit.private_file import replacing
 
 _log = structlog.get_logger(__name__)
 
@@ -55,17 +55,8 @@ class LastGood:
         text = _Stored(version=policy.version, body=policy.body.decode()).model_dump_json()
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _replace(self._path, text)
+            # Not durable: waiting for the disk would hold up decisions, and a torn file is read as none.
+            with replacing(self._path, durable=False) as file:
+                file.write(text.encode())
         except OSError as error:
             _log.warning("the last good policy can't be kept", path=str(self._path), error=str(error))
-
-
-def _replace(path: Path, text: str) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name)  # mkstemp: mode 0600
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text)  # no fsync: it would hold up decisions, and a torn file is read as none
-        Path(temporary).replace(path)
-    except OSError:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -69,6 +69,19 @@ class Feed:
             yield loaded(text)
 
 
+def rollout(cache: SnapshotCache | None = None, events: Events | None = None) -> Rollout:
+    """A rollout to whose groups nobody is connected."""
+    return Rollout(
+        cache=cache or SnapshotCache(),
+        ledger=Ledger(clock=lambda: 0.0),
+        placement=Placement(),
+        regroup=lambda: None,
+        loads=LoadBook(),
+        events=events or Events(),
+        registry=CollectorRegistry(),
+    )
+
+
 def pipeline(
     *sources: Source,
     store: Store | None = None,
@@ -76,20 +89,13 @@ def pipeline(
     events: Events | None = None,
     preflight: EnvoyPreflight | None = None,
     remember: Callable[[Sequence[Snapshot]], None] = lambda _snapshots: None,
+    publisher: Rollout | None = None,
 ) -> Pipeline:
-    """A pipeline to whose groups nobody is connected."""
+    """A pipeline with a rollout of its own, or ``publisher``."""
     happening = events or Events()
     return Pipeline(
         sources=sources,
-        rollout=Rollout(
-            cache=cache or SnapshotCache(),
-            ledger=Ledger(clock=lambda: 0.0),
-            placement=Placement(),
-            regroup=lambda: None,
-            loads=LoadBook(),
-            events=happening,
-            registry=CollectorRegistry(),
-        ),
+        rollout=publisher or rollout(cache, happening),
         history=History(revisions=store.revisions if store else None, keep=100),
         events=happening,
         remember=remember,

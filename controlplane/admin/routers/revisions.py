@@ -22,7 +22,7 @@ from controlplane.admin.routing import api_router
 from controlplane.admin.security.access import Access, Needs, NeedsToChange
 from controlplane.admin.security.identity import Role
 from controlplane.compiler import Compiled
-from controlplane.config import ConfigError, load_document
+from controlplane.config import ConfigError
 from controlplane.pipeline import Pipeline
 from controlplane.store import LARGEST_NUMBER, Outcome, Revision, RevisionHead, RevisionStore, StoreError
 
@@ -165,7 +165,7 @@ def _difference(before: Revision, after: Revision, pipeline: Pipeline) -> Differ
 
 def _compiled(revision: Revision, pipeline: Pipeline) -> Compiled:
     try:
-        return pipeline.compile(load_document(revision.text, origin=f"revision {revision.number}"))
+        return pipeline.recall(revision)
     except ConfigError as error:
         detail = f"Revision {revision.number} was right once, but this version of the gateway refuses it."
         mistakes = [mistake_of(one) for one in error.problems]

@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from controlplane.config import ConfigError
+from controlplane.config import ConfigError, load_document
 from controlplane.events import Events
 from controlplane.history import NoStoreError
 from controlplane.store import ConflictError, Outcome, RevisionStore, Store, StoreError, open_store
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.snapshot import Snapshot
-from tests.harness.pipelines import Feed, apply, document, loaded, pipeline, port_of, running, until_port
+from tests.harness.pipelines import Feed, apply, document, loaded, pipeline, port_of, rollout, running, until_port
 from tests.harness.xds import eventually
 
 
@@ -251,3 +251,19 @@ async def test_what_nodes_may_have_from_before_a_restart_is_remembered(store: St
         await until_port(after, 4)
     (of_the_group,) = remembered
     assert [snapshot.versions for snapshot in of_the_group] == sent[::-1]
+
+
+async def test_what_became_of_a_revision_is_not_undone_by_the_next_that_is_on_its_way(store: Store) -> None:
+    """While a new release waits for its services, what nodes say is about that one and not about the last."""
+    events = Events()
+    publisher = rollout(events=events)
+    line = pipeline(store=store, events=events, publisher=publisher)
+    async with running(line):
+        await apply(line, document(1))
+        await eventually(lambda: line.status.outcome is Outcome.APPLIED, "the first is accepted")
+        compiled = line.compile(load_document(document(2).encode(), origin="x"))
+        await publisher.publish(compiled.release)
+        events.publish("canary-waiting")
+        for _ in range(100):  # turns of the loop: what follows from an event needs a few, and nothing from outside
+            await asyncio.sleep(0)
+        assert line.status.outcome is Outcome.APPLIED
