@@ -18,6 +18,9 @@ from servicekit.tasks import TaskEndedError, guard
 if TYPE_CHECKING:  # not every process speaks gRPC, and importing it takes a tenth of a second
     import grpc.aio
 
+_CANCEL_SECONDS = 2.0
+"""How long tasks have to end after they were told to for the last time."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -96,5 +99,13 @@ async def _drain(process: Process, http: asyncio.Task[None], tasks: list[asyncio
     await asyncio.wait([http, *tasks], timeout=process.drain_seconds + 1)
     for task in (http, *tasks):
         task.cancel()
-    await asyncio.gather(http, *tasks, return_exceptions=True)
+    ended, late = await asyncio.wait([http, *tasks], timeout=_CANCEL_SECONDS)
+    for task in ended:
+        if not task.cancelled():
+            task.exception()  # told by its guard; asyncio would tell it again if nobody looked
+    if late:
+        # A task group waits for ever when one of its children loses its only cancellation.
+        waiting = sorted(task.get_name() for task in asyncio.all_tasks() - {asyncio.current_task()})
+        names = sorted(task.get_name() for task in late)
+        _log.error("tasks did not end; stopping without them", tasks=names, waiting=waiting)
     _log.info("stopped")

@@ -72,7 +72,11 @@ class Part:
             return
         self._process.send_signal(signal.SIGTERM)
         try:
-            assert self._process.wait(_STOPS_WITHIN) == 0, self.log_path.read_text()[-4000:]
+            status = self._process.wait(_STOPS_WITHIN)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"{error}\n{self.log_path.read_text()[-4000:]}") from error
+        else:
+            assert status == 0, self.log_path.read_text()[-4000:]
         finally:
             if self._process.poll() is None:
                 self.kill()

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -44,7 +45,16 @@ async def call(request, context):
 async def task():
     if mode == "task-fails":
         raise ValueError("broken task")
+    if mode == "task-holds-on":
+        async with asyncio.TaskGroup() as group:
+            group.create_task(deaf_once(), name="child")
     await asyncio.Event().wait()
+
+async def deaf_once():
+    try:
+        await asyncio.Event().wait()
+    except asyncio.CancelledError:
+        await asyncio.Event().wait()
 
 async def stopped():
     print("cleaned up", flush=True)
@@ -89,9 +99,9 @@ class Service:
 
 
 @contextmanager
-def service(**options: float) -> Iterator[Service]:
+def service(**options: Any) -> Iterator[Service]:
     """One that is ready."""
-    made = Service(**options)  # type: ignore[arg-type]  # numbers
+    made = Service(**options)
     try:
         wait_until_answers(f"{made.url}/health/ready", made.process, seconds=15)
         yield made
@@ -142,6 +152,17 @@ def test_draining_has_an_end() -> None:
         thread.join(10)
         assert running.finish()[0] == 0
     assert answers != ["done"]
+
+
+def test_a_task_that_does_not_hear_the_end_does_not_hold_it_up() -> None:
+    """A cancellation that got lost in a library is told with the names of what still waits, and the process ends."""
+    with service(drain=0.2, mode="task-holds-on") as running:
+        running.process.send_signal(signal.SIGTERM)
+        status, out, _ = running.finish()
+    assert status == 0
+    assert "cleaned up" in out
+    told = [json.loads(line) for line in out.splitlines() if "did not end" in line]
+    assert [(one["tasks"], one["waiting"]) for one in told] == [(["watcher"], ["child", "watcher"])]
 
 
 def test_grpc_calls_in_flight_are_answered() -> None:
