@@ -301,7 +301,7 @@ class Pipeline:
         async with aclosing(self._events.subscribe()) as happenings:
             while True:
                 settled = await self._rollout.settle(live.compiled.release, seconds)
-                if settled.outcome is Outcome.PENDING:
+                if settled.outcome is Outcome.PENDING and not settled.groups:
                     await asyncio.Event().wait()  # a newer one is on its way out: this one's outcome is what it was
                 if settled != known:
                     known = settled

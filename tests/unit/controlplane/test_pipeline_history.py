@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from controlplane.config import ConfigError, load_document
-from controlplane.events import Events
+from controlplane.events import Event, Events
 from controlplane.history import NoStoreError
 from controlplane.store import ConflictError, Outcome, RevisionStore, Store, StoreError, open_store
 from controlplane.xds.cache import SnapshotCache
@@ -267,3 +267,28 @@ async def test_what_became_of_a_revision_is_not_undone_by_the_next_that_is_on_it
         for _ in range(100):  # turns of the loop: what follows from an event needs a few, and nothing from outside
             await asyncio.sleep(0)
         assert line.status.outcome is Outcome.APPLIED
+
+
+async def test_a_canary_that_outlasts_the_wait_is_followed_to_its_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is connected to try it: it is open for a minute, and what somebody decides then is its outcome."""
+    monkeypatch.setattr("controlplane.pipeline.OUTCOME_SECONDS", 0.01)
+    events = Events()
+    publisher = rollout(events=events)
+    line = pipeline(store=store, events=events, publisher=publisher)
+    async with running(line):
+        await apply(line, document(1))
+        await eventually(lambda: line.status.outcome is Outcome.APPLIED, "the first is accepted")
+        await apply(line, document(2) + "rollout: {canary: {share: 10%, hold: 0s}}\n")
+        told = [event async for event in _until_outcome(events)]
+        assert told[-1].data["outcome"] is Outcome.PENDING
+        await publisher.promote()
+        await eventually(lambda: line.status.outcome is Outcome.APPLIED, "the second is accepted")
+
+
+async def _until_outcome(events: Events) -> AsyncIterator[Event]:
+    async for event in events.subscribe():
+        yield event
+        if event.kind == "outcome":
+            return
