@@ -50,6 +50,7 @@ class Group:
         """What its nodes say to :attr:`live`."""
         self.live_since = now
         self._accepted_at = now
+        self._is_presumed = True  # accepted only because nobody has refused it
         self._is_proven = False
         self._has_stood = False
         self._passing: list[Edition] = []
@@ -66,7 +67,7 @@ class Group:
             self.live = edition
             self.accepted = edition if edition.is_as(self.accepted) else self.accepted
             return False
-        if not self._is_proven and not self.answers.refusals:
+        if self._is_presumed and not self.answers.refusals:
             self.accepted = self.live
         self._go_live(edition, now)
         return True
@@ -150,9 +151,10 @@ class Group:
             self._passing.clear()
         if self.live.is_as(self.accepted):
             self._is_proven = self._is_proven or not (self.answers.waiting or self.answers.refusals)
+            self._is_presumed = self._is_presumed and bool(self.answers.refusals)
         elif self.accepted is not None or not self.answers.refusals:
             self.accepted, self.before = self.live, self.accepted if self._is_proven else None
-            self._accepted_at, self._is_proven = now, not self.answers.waiting
+            self._accepted_at, self._is_proven, self._is_presumed = now, not self.answers.waiting, False
         if self.live.is_as(self.desired):
             self._refused.clear()  # the content has changed since
 

@@ -143,6 +143,36 @@ async def test_a_silent_node_times_out_and_counts_as_content_later() -> None:
     assert rig.state().accepted == rig.state().live
 
 
+async def test_what_nobody_has_answered_does_not_replace_what_has_stood() -> None:
+    """A node that is silent about the next one, too, goes back to what it has run for a minute."""
+    rig = Rig(FleetNode("a", is_silent=True, refuses={"one", "four"}))
+    await rig.publish("one")
+    await rig.publish("two")
+    rig.now += STANDING_SECONDS
+    await rig.rollout.review()
+    await rig.publish("one")
+    await rig.publish("four")
+    rig.fleet.nodes["a"].is_silent = False
+    await rig.rollout.review()
+    assert rig.fleet.live() == "two"
+
+
+async def test_what_all_have_acknowledged_is_not_replaced_by_what_nobody_has_answered() -> None:
+    """Although it was accepted at first only because nobody had refused it."""
+    rig = Rig()
+    await rig.publish("one")
+    await rig.publish("two")
+    rig.fleet.nodes["a"] = FleetNode("a", refuses={"two", "three", "four"})
+    await rig.rollout.review()
+    assert rig.fleet.live() == "one"
+    rig.fleet.nodes["a"].is_silent = True
+    await rig.publish("three")
+    await rig.publish("four")
+    rig.fleet.nodes["a"].is_silent = False
+    await rig.rollout.review()
+    assert rig.fleet.live() == "one"
+
+
 async def test_a_group_that_is_no_more_is_forgotten() -> None:
     """Its nodes have gone to another group; nothing is measured of it."""
     rig = Rig(FleetNode("a"))
