@@ -48,11 +48,11 @@ class Group:
         """Why :attr:`desired` is not live."""
         self.answers = Answers()
         """What its nodes say to :attr:`live`."""
-        self.live_since = now
         self._accepted_at = now
         self._is_presumed = True  # accepted only because nobody has refused it
         self._is_proven = False
         self._has_stood = False
+        self._shown_since: float | None = None
         self._passing: list[Edition] = []
         """What some nodes may still run, oldest first."""
         self._refused: OrderedDict[str, Reason] = OrderedDict()
@@ -100,6 +100,10 @@ class Group:
         """
         self.answers = answers
         self._end_probation(now)
+        if not answers.nodes:
+            self._shown_since = None
+        elif self._shown_since is None:
+            self._shown_since = now
         refusals = cured(answers.refusals, self.live, self.fallback)
         if refusals and not may_roll_back:
             return False
@@ -137,14 +141,14 @@ class Group:
     def wakes_at(self) -> float | None:
         """When time alone changes something."""
         times = [self._accepted_at + self._probation] if self.before is not None else []
-        if self.answers.waiting and not self._has_stood:
-            times.append(self.live_since + STANDING_SECONDS)
+        if self.answers.waiting and not self._has_stood and self._shown_since is not None:
+            times.append(self._shown_since + STANDING_SECONDS)
         return min(times, default=None)
 
     def _accept(self, now: float) -> None:
-        if not self.answers.nodes:
+        if self._shown_since is None:
             return
-        self._has_stood = now >= self.live_since + STANDING_SECONDS
+        self._has_stood = now >= self._shown_since + STANDING_SECONDS
         if self.answers.waiting and not self._has_stood:
             return
         if not self.answers.waiting and not self.answers.refusals:
@@ -164,8 +168,9 @@ class Group:
 
     def _go_live(self, edition: Edition, now: float) -> None:
         self._pass(self.live)
-        self.live, self.live_since, self._has_stood = edition, now, False
+        self.live, self._has_stood = edition, False
         nodes = self.answers.nodes
+        self._shown_since = now if nodes else None
         self.answers = Answers(nodes=nodes, waiting=tuple(sorted(nodes)))
 
     def _pass(self, edition: Edition) -> None:

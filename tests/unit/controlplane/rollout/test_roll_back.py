@@ -173,6 +173,23 @@ async def test_what_all_have_acknowledged_is_not_replaced_by_what_nobody_has_ans
     assert rig.fleet.live() == "one"
 
 
+async def test_time_without_nodes_proves_nothing() -> None:
+    """What was live for long before the first node came, which says nothing yet, does not replace what was proven."""
+    rig = Rig(FleetNode("a"))
+    await rig.publish("one")
+    rig.fleet.nodes.pop("a")
+    await rig.publish("two")
+    rig.now += STANDING_SECONDS
+    rig.fleet.nodes["b"] = FleetNode("b", is_silent=True)
+    await rig.rollout.review()
+    rig.fleet.nodes.pop("b")
+    await rig.rollout.review()
+    rig.now += PROBATION_SECONDS
+    rig.fleet.nodes["c"] = FleetNode("c", refuses={"two"})
+    await rig.rollout.review()
+    assert rig.fleet.live() == "one"
+
+
 async def test_a_group_that_is_no_more_is_forgotten() -> None:
     """Its nodes have gone to another group; nothing is measured of it."""
     rig = Rig(FleetNode("a"))
