@@ -16,6 +16,7 @@ from ext_authz.denials import Deny, Unavailable
 from servicekit.contracts.auth_policy import METADATA_API_KEY, METADATA_PROVIDER, METADATA_USER, METADATA_USER_ID
 from servicekit.problems import MEDIA_TYPE, problem
 
+_NO_COOKIES: Final = OkHttpResponse(headers_to_remove=["cookie"])
 _GRPC_CODE: Final = {401: UNAUTHENTICATED, 403: PERMISSION_DENIED, 503: UNAVAILABLE}
 
 
@@ -28,12 +29,22 @@ def encode(decision: Allow | Deny | Unavailable) -> bytes:
     return _encode_allow(decision) if isinstance(decision, Allow) else _encode_no(decision)
 
 
+def replace_cookies(encoded: bytes, cookies: str) -> bytes:
+    """An encoded yes, and ``cookies`` for the request's own (none at all when it is empty).
+
+    Messages in bytes are merged by putting one behind the other, so that a cached answer is not encoded again.
+    """
+    change = OkHttpResponse(headers=[_header("cookie", cookies)]) if cookies else _NO_COOKIES
+    return encoded + _bytes(CheckResponse(ok_response=change))
+
+
 def _encode_allow(allow: Allow) -> bytes:
     response = CheckResponse(
         status=Status(code=OK),
         ok_response=OkHttpResponse(
             headers=[_header(name, value) for name, value in allow.set_headers.items()],
             headers_to_remove=allow.remove_headers,
+            query_parameters_to_remove=allow.remove_parameters,
         ),
     )
     who = allow.identity

@@ -9,7 +9,7 @@ from typing import Final
 import grpc.aio
 from prometheus_client import CollectorRegistry
 
-from ext_authz.answers import encode
+from ext_authz.answers import encode, replace_cookies
 from ext_authz.checker import Checker
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import PolicyError
@@ -51,7 +51,13 @@ def assemble(*, registry: CollectorRegistry, cache_entries: int) -> Parts:
     keys = KeyRing(fetcher=fetcher, clock=time.monotonic, count_fetch=metrics.fetch)
     rules = RuleBook()
     checker = Checker(
-        rules=rules, keys=keys, render=encode, clock=time.monotonic, wall=time.time, cache_entries=cache_entries
+        rules=rules,
+        keys=keys,
+        render=encode,
+        replace_cookies=replace_cookies,
+        clock=time.monotonic,
+        wall=time.time,
+        cache_entries=cache_entries,
     )
     metrics.watch(key_states=keys.states, cache=checker.lookups)
     return Parts(

@@ -27,6 +27,8 @@ class RequestFacts:
     method: str = ""
     client_ip: str = ""
     """The client as the proxy determined it, without a port."""
+    path: str = ""
+    """With the query."""
 
 
 @dataclass(frozen=True, slots=True)

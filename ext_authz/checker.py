@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Generic, TypeVar
 
 from ext_authz.authorization import RequestFacts
 from ext_authz.cache import BoundedCache
-from ext_authz.credentials import Headers, Malformed, api_key, bearer_token
+from ext_authz.credentials import Headers, Malformed, api_key
 from ext_authz.decision import Allow, Decision, NeedsKeys, decide_api_key, decide_token
 from ext_authz.denials import (
     INVALID_REQUEST,
+    INVALID_TOKEN_PLACE,
     UNKNOWN_KEY,
     UNKNOWN_RULE,
     Deny,
@@ -28,7 +29,8 @@ from ext_authz.key_ring import KeyRing
 from ext_authz.key_state import Demand, KeyState
 from ext_authz.keys import KeySet
 from ext_authz.rule_book import RuleBook
-from ext_authz.rules import KeySource, Rule
+from ext_authz.rules import KeySource, Rule, TokenGroup
+from ext_authz.token_places import COOKIE, without_cookies
 
 R = TypeVar("R")
 
@@ -55,6 +57,8 @@ class Answer(Generic[R]):
     outcome: str
     """``allow``, ``deny`` or ``unavailable``."""
     reason: str
+    strip: frozenset[str] = frozenset()
+    """Cookies that the backend must not see."""
 
     @property
     def allowed(self) -> bool:
@@ -71,6 +75,7 @@ class _Kept(Generic[R]):
 
 class Checker(Generic[R]):
     """Answers checks. ``render`` turns a decision into what the transport sends; a cached answer is not rendered again.
+    ``replace_cookies`` adds to a rendered yes what the backend gets for the request's cookies.
 
     ``clock`` never goes back; ``wall`` is the time in seconds since the epoch, which tokens speak of.
     """
@@ -81,6 +86,7 @@ class Checker(Generic[R]):
         rules: RuleBook,
         keys: KeyRing,
         render: Callable[[Allow | Deny | Unavailable], R],
+        replace_cookies: Callable[[R, str], R],
         clock: Callable[[], float],
         wall: Callable[[], float],
         cache_entries: int,
@@ -88,6 +94,7 @@ class Checker(Generic[R]):
         self._rules = rules
         self._keys = keys
         self._render = render
+        self._replace_cookies = replace_cookies
         self._clock = clock
         self._wall = wall
         self._accepted: BoundedCache[_Kept[R]] = BoundedCache(cache_entries)
@@ -107,16 +114,20 @@ class Checker(Generic[R]):
         rule = self._rules.get(rule_id, self._clock())
         if rule is None:
             return _NEEDS_RULE
-        token = bearer_token(headers) if rule.jwt else None
-        if token is Malformed.AUTHORIZATION:
-            return self._answer(INVALID_REQUEST)
+        tokens: list[tuple[TokenGroup, str]] = []
+        for group in rule.tokens:
+            token = group.find(headers, facts)
+            if isinstance(token, Malformed):
+                return self._answer(INVALID_REQUEST if token is Malformed.AUTHORIZATION else INVALID_TOKEN_PLACE)
+            if token is not None:
+                tokens.append((group, token))
         verdict: Answer[R] | NeedsKeys | None = None
-        for credential, decide in self._shown(rule, token, headers):
-            found = self._judge(rule, credential, decide)
+        for fingerprint, credential, decide in self._shown(rule, tokens, headers):
+            found = self._judge(fingerprint, credential, decide)
             if isinstance(found, Answer) and found.allowed:
-                return self._for_request(rule, found, facts) if rule.authorization.asks_request else found
+                return self._for_request(rule, found, headers, facts)
             verdict = verdict or found
-        return verdict or self._answer(deny_missing(bearer=bool(rule.jwt), api_key=bool(rule.api_keys)))
+        return verdict or self._answer(deny_missing(bearer=bool(rule.tokens), api_key=bool(rule.api_keys)))
 
     async def check_with_keys(
         self,
@@ -158,10 +169,19 @@ class Checker(Generic[R]):
             return await self.check_with_keys(rule_id, headers, result, max(0.0, deadline - self._clock()), facts)
         return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
 
-    def _for_request(self, rule: Rule, allowed: Answer[R], facts: Callable[[], RequestFacts]) -> Answer[R]:
+    def _for_request(
+        self, rule: Rule, allowed: Answer[R], headers: Headers, facts: Callable[[], RequestFacts]
+    ) -> Answer[R]:
         """What good credentials get for this very request: nothing of this is ever cached."""
-        failed = rule.authorization.refuses_request(facts())
-        return allowed if failed is None else self._answer(deny_forbidden(allowed.provider, failed))
+        if rule.authorization.asks_request:
+            failed = rule.authorization.refuses_request(facts())
+            if failed is not None:
+                return self._answer(deny_forbidden(allowed.provider, failed))
+        if allowed.strip:
+            cookies = without_cookies(headers.get(COOKIE) or "", allowed.strip)
+            if cookies is not None:
+                return replace(allowed, rendered=self._replace_cookies(allowed.rendered, cookies))
+        return allowed
 
     @property
     def waiting(self) -> int:
@@ -190,17 +210,20 @@ class Checker(Generic[R]):
         """Hits and misses of the cache so far."""
         return self._hits, self._misses
 
-    def _shown(self, rule: Rule, token: str | None, headers: Headers) -> Iterator[tuple[str, Callable[[], Decision]]]:
-        """Every credential that the request shows, and how it is judged."""
-        if token is not None:
-            yield token, partial(decide_token, rule, token, self._usable_keys, self._wall())
+    def _shown(
+        self, rule: Rule, tokens: list[tuple[TokenGroup, str]], headers: Headers
+    ) -> Iterator[tuple[bytes, str, Callable[[], Decision]]]:
+        """Every credential that the request shows, under what its answer is filed, and how it is judged."""
+        for group, token in tokens:
+            decide = partial(decide_token, rule, group.checks, token, self._usable_keys, self._wall())
+            yield group.fingerprint, token, decide
         for check in rule.api_keys:
             key = api_key(headers, check.header)
             if key is not None:
-                yield key, partial(decide_api_key, rule, check, key)
+                yield rule.fingerprint, key, partial(decide_api_key, rule, check, key)
 
-    def _judge(self, rule: Rule, credential: str, decide: Callable[[], Decision]) -> Answer[R] | NeedsKeys:
-        digest = rule.fingerprint + hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
+    def _judge(self, fingerprint: bytes, credential: str, decide: Callable[[], Decision]) -> Answer[R] | NeedsKeys:
+        digest = fingerprint + hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
         known = self._recall(self._accepted, digest) or self._recall(self._refused, digest)
         if known is not None:
             self._hits += 1
@@ -237,7 +260,8 @@ class Checker(Generic[R]):
 
     def _answer(self, decision: Allow | Deny | Unavailable) -> Answer[R]:
         if isinstance(decision, Allow):
-            return Answer(self._render(decision), decision.identity.provider, "allow", "ok")
+            rendered = self._render(decision)
+            return Answer(rendered, decision.identity.provider, "allow", "ok", decision.remove_cookies)
         outcome = "deny" if isinstance(decision, Deny) else "unavailable"
         return Answer(self._render(decision), decision.provider, outcome, str(decision.reason))
 

@@ -7,10 +7,13 @@ from enum import Enum
 from typing import Final, Protocol
 
 AUTHORIZATION: Final = "authorization"
+BEARER: Final = "Bearer "
 MAX_API_KEY_LENGTH: Final = 512
 
-# RFC 6750 §2.1: b64token. A comma cannot be part of it: that is how a proxy joins two headers of one name.
-_BEARER = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+TOKEN: Final = r"[A-Za-z0-9\-._~+/]+=*"  # noqa: S105 -- a pattern
+"""RFC 6750 §2.1: b64token. A comma cannot be part of it: that is how a proxy joins two headers of one name."""
+
+_BEARER = re.compile(rf"bearer +({TOKEN})", re.IGNORECASE)
 _BEARER_SCHEME = re.compile(r"bearer(?![A-Za-z0-9\-._~+/!#$%&'*^`|])", re.IGNORECASE)
 
 
@@ -23,9 +26,10 @@ class Headers(Protocol):
 
 
 class Malformed(Enum):
-    """An ``Authorization`` header that is not exactly one bearer token."""
+    """Where there is something that is not exactly one token."""
 
     AUTHORIZATION = "authorization"
+    ELSEWHERE = "elsewhere"
 
 
 def bearer_token(headers: Headers) -> str | Malformed | None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from ext_authz.credentials import AUTHORIZATION
 from ext_authz.denials import WRONG_ISSUER, Deny, deny_api_key, deny_forbidden, deny_scopes, deny_token
 from ext_authz.forwarding import forwarded_headers, header_value
 from ext_authz.jwt import Parsed, Verified, check_content, check_signature, parse
 from ext_authz.keys import KeySet
 from ext_authz.refusals import Reason, Refused
 from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, JwtCheck, KeySource, Rule
+from servicekit.contracts import TokenPlace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +38,9 @@ class Allow:
     identity: Identity
     set_headers: Mapping[str, str]
     remove_headers: tuple[str, ...]
+    remove_cookies: frozenset[str] = frozenset()
+    remove_parameters: tuple[str, ...] = ()
+    """Query parameters."""
     expires_at: float
     """When the credentials end, seconds since the epoch."""
     source: KeySource | None = None
@@ -57,14 +60,14 @@ KeysOf: TypeAlias = Callable[[KeySource], KeySet | None]
 """The keys of a source that may be used now."""
 
 
-def decide_token(rule: Rule, token: str, keys_of: KeysOf, now: float) -> Decision:
-    """Judge a bearer token at ``now`` (seconds since the epoch)."""
+def decide_token(rule: Rule, checks: tuple[JwtCheck, ...], token: str, keys_of: KeysOf, now: float) -> Decision:
+    """Judge a token by those ``checks`` of ``rule`` that look where it was, at ``now`` (seconds since the epoch)."""
     parsed = parse(token, rule.limits)
     if isinstance(parsed, Refused):
         return deny_token("", parsed)
     issuer = parsed.claims.get("iss")
     verdict: Decision = WRONG_ISSUER
-    for check in rule.jwt:
+    for check in checks:
         # The issuer is not proven yet: it only picks the keys and the policy that the token has to pass.
         if check.policy.issuer is None or check.policy.issuer == issuer:
             verdict = _decide_with(rule, check, parsed, keys_of, now)
@@ -109,6 +112,7 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
     if headers is None:
         return deny_token(check.provider, Refused(Reason.TOO_LARGE, "a claim is too long for a request header"))
     subject = claims.get("sub")
+    stripped = _stripped(rule, check)
     return Allow(
         identity=Identity(
             provider=check.provider,
@@ -116,7 +120,9 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
             user_id=subject,
         ),
         set_headers=headers,
-        remove_headers=_removed(rule, headers, () if check.forward_token else (AUTHORIZATION,)),
+        remove_headers=_removed(rule, headers, stripped),
+        remove_cookies=frozenset(_names(stripped, "cookie")),
+        remove_parameters=tuple(sorted(_names(stripped, "query"))),
         expires_at=verified.expires_at,
         source=check.source,
     )
@@ -133,18 +139,31 @@ def _authorize_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Decision:
 def _allow_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Allow:
     headers = {check.forward_id: header_value(key_id)} if check.forward_id else {}
     who = f"{check.provider}:{key_id}"
+    stripped = _stripped(rule, None)
     return Allow(
         identity=Identity(provider=check.provider, user=who, api_key=who),
         set_headers=headers,
-        remove_headers=_removed(rule, headers, ()),
+        remove_headers=_removed(rule, headers, stripped),
+        remove_cookies=frozenset(_names(stripped, "cookie")),
+        remove_parameters=tuple(sorted(_names(stripped, "query"))),
         expires_at=math.inf,
     )
 
 
-def _removed(rule: Rule, headers: Mapping[str, str], also: tuple[str, ...]) -> tuple[str, ...]:
+def _stripped(rule: Rule, winner: JwtCheck | None) -> frozenset[TokenPlace]:
+    """Where no token may stand any more: places of checks that do not forward theirs, whichever credential won."""
+    kept = winner.places if winner is not None and winner.forward_token else ()
+    return frozenset(place for check in rule.jwt if not check.forward_token for place in check.places) - set(kept)
+
+
+def _names(places: Iterable[TokenPlace], kind: str) -> Iterator[str]:
+    return (place.name for place in places if place.kind == kind)
+
+
+def _removed(rule: Rule, headers: Mapping[str, str], stripped: frozenset[TokenPlace]) -> tuple[str, ...]:
     """Envoy removes after it sets, so what is set must not be named. Keys are stripped whichever credential won."""
     secrets = {check.header for check in rule.api_keys if not check.forward_key}
-    return tuple(sorted((rule.identity_headers | secrets | set(also)) - headers.keys()))
+    return tuple(sorted((rule.identity_headers | secrets | {*_names(stripped, "header")}) - headers.keys()))
 
 
 def granted_scopes(claims: Mapping[str, Any]) -> frozenset[str]:

@@ -151,6 +151,17 @@ INVALID_REQUEST: Final = Deny(
     ),
 )
 
+INVALID_TOKEN_PLACE: Final = Deny(
+    status=401,
+    code="invalid_request",
+    reason="invalid_request",
+    detail="The request has to show exactly one token, in one place.",
+    challenges=(
+        f'{BEARER_CHALLENGE}, error="invalid_request", '
+        'error_description="the request has to show exactly one token, in one place"',
+    ),
+)
+
 UNKNOWN_RULE: Final = Deny(
     status=503,
     code="unknown_rule",

@@ -10,17 +10,21 @@ from urllib.parse import urlsplit
 
 from ext_authz.algorithms import SUPPORTED
 from ext_authz.authorization import compile_authorization
+from ext_authz.credentials import AUTHORIZATION
 from ext_authz.errors import KeySetError, PolicyError
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import DEFAULT_TYPES, JwtPolicy, TokenLimits
 from ext_authz.key_fetcher import is_loopback
 from ext_authz.keys import KeySet
-from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, KeySource, Rule
-from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules, JwtProvider, Provider
+from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, KeySource, Rule, TokenGroup
+from ext_authz.token_places import DEFAULT_PLACES, finder
+from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules, JwtProvider, Provider, TokenPlace
 
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
+_PLACE_NAME: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
+_PREFIX: Final = re.compile(r"[A-Za-z0-9._~+/=:-]*[ ]?")
 _RESERVED_HEADERS: Final = frozenset(
     {"authorization", "connection", "content-length", "cookie", "host", "te", "transfer-encoding", "upgrade"}
 )
@@ -100,15 +104,30 @@ def _compile_rule(
     chosen = [checks[name] for name in rule.any_of]
     providers = [provider.encode() for provider in policy.providers if provider.name in rule.any_of]
     parts = [rule_id.encode(), rule.encode(), *providers, *(name.encode() for name in sorted(identity_headers))]
+    fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
     return Rule(
         rule_id=rule_id,
-        fingerprint=hashlib.sha256(b"\0".join(parts)).digest(),
-        jwt=tuple(check for check in chosen if isinstance(check, JwtCheck)),
+        fingerprint=fingerprint,
+        tokens=_token_groups([check for check in chosen if isinstance(check, JwtCheck)], fingerprint),
         api_keys=tuple(check for check in chosen if isinstance(check, ApiKeyCheck)),
         scopes=frozenset(rule.scopes),
         authorization=compile_authorization(rule.authorize),
         identity_headers=identity_headers,
         limits=TokenLimits(),
+    )
+
+
+def _token_groups(checks: Iterable[JwtCheck], fingerprint: bytes) -> tuple[TokenGroup, ...]:
+    by_places: dict[tuple[TokenPlace, ...], list[JwtCheck]] = {}
+    for check in checks:
+        by_places.setdefault(check.places, []).append(check)
+    return tuple(
+        TokenGroup(
+            checks=tuple(alike),
+            find=finder(places),
+            fingerprint=hashlib.sha256(fingerprint + number.to_bytes(2)).digest(),
+        )
+        for number, (places, alike) in enumerate(by_places.items())
     )
 
 
@@ -126,11 +145,16 @@ def _compile_jwt(provider: JwtProvider) -> JwtCheck:
     for header in provider.forward_claims.values():
         if why := _bad_header(header):
             raise PolicyError(f"header {header!r} {why}")
+    places = provider.token_from or DEFAULT_PLACES
+    for place in places:
+        if why := _bad_place(place):
+            raise PolicyError(f"token_from: {place.kind} {place.name!r} {why}")
     return JwtCheck(
         provider=provider.name,
         policy=_jwt_policy(provider),
         source=_key_source(provider),
         forward=tuple(ForwardedClaim(claim, header) for claim, header in provider.forward_claims.items()),
+        places=places,
         forward_token=provider.forward_token,
     )
 
@@ -205,6 +229,15 @@ def _compile_api_keys(provider: ApiKeyProvider) -> ApiKeyCheck:
         forward_id=provider.forward_id,
         forward_key=provider.forward_key,
     )
+
+
+def _bad_place(place: TokenPlace) -> str | None:
+    """Why no token can stand there, or ``None``."""
+    if place.kind == "header":
+        if place.name != AUTHORIZATION and (why := _bad_header(place.name)):
+            return why
+        return None if _PREFIX.fullmatch(place.prefix) else "has a prefix that no header has"
+    return None if _PLACE_NAME.fullmatch(place.name) else "is not a name of letters, digits and . _ ~ -"
 
 
 def _bad_header(name: str) -> str | None:

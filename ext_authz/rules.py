@@ -9,6 +9,8 @@ from typing import Final
 from ext_authz.authorization import Authorization
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import JwtPolicy, TokenLimits
+from ext_authz.token_places import Find
+from servicekit.contracts import TokenPlace
 
 KEY_PREFIX: Final = 8
 
@@ -34,7 +36,19 @@ class JwtCheck:
     policy: JwtPolicy
     source: KeySource
     forward: tuple[ForwardedClaim, ...]
+    places: tuple[TokenPlace, ...]
+    """Where its tokens stand."""
     forward_token: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenGroup:
+    """The checks that look for their token in the same places."""
+
+    checks: tuple[JwtCheck, ...]
+    find: Find
+    fingerprint: bytes
+    """What answers for its tokens are filed under."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +79,7 @@ class Rule:
     rule_id: str
     fingerprint: bytes
     """Differs between any two rules that could decide differently: what a cached answer is filed under."""
-    jwt: tuple[JwtCheck, ...]
+    tokens: tuple[TokenGroup, ...]
     api_keys: tuple[ApiKeyCheck, ...]
     scopes: frozenset[str]
     """All of these the credentials have to grant."""
@@ -74,3 +88,8 @@ class Rule:
     identity_headers: frozenset[str]
     """Removed from the request unless set by the check itself."""
     limits: TokenLimits
+
+    @property
+    def jwt(self) -> tuple[JwtCheck, ...]:
+        """Every check of tokens."""
+        return tuple(check for group in self.tokens for check in group.checks)

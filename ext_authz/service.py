@@ -73,4 +73,5 @@ class CheckService:
 
 def _facts(attributes: AttributeContext) -> RequestFacts:
     """The peer is the client: the gateway trusts no proxy before it (``xff_num_trusted_hops`` is 0)."""
-    return RequestFacts(attributes.request.http.method, attributes.source.address.socket_address.address)
+    http = attributes.request.http
+    return RequestFacts(http.method, attributes.source.address.socket_address.address, http.path)

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from controlplane.config.base import Section, mistake
+from controlplane.config.texts import distinct
 
 Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
 Number = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[A-Za-z0-9_-]+$")]
@@ -69,9 +70,7 @@ class Jwk(Section):
 
 
 def _check_twice(keys: list[Jwk]) -> list[Jwk]:
-    if any(key in keys[:place] for place, key in enumerate(keys)):
-        raise mistake("duplicate", "a key stands here twice")
-    return keys
+    return distinct(keys, key=lambda key: key.model_dump_json(), name=lambda _: "a key")
 
 
 class Jwks(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, Field, ValidationError
@@ -83,14 +84,23 @@ def _check_ip(text: str) -> str:
     return text
 
 
-def _check_unique(items: list[_T]) -> list[_T]:
+def distinct(items: list[_T], key: Callable[[_T], object], name: Callable[[_T], str]) -> list[_T]:
+    """The items.
+
+    Raises:
+        ValidationError: ``key`` gives the same hashable value for two of them; it is placed at the second.
+    """
     seen: set[object] = set()
     for index, item in enumerate(items):
-        if item in seen:
-            wrong = mistake("duplicate", f"{item} stands here twice")
+        if key(item) in seen:
+            wrong = mistake("duplicate", f"{name(item)} stands here twice")
             raise ValidationError.from_exception_data("list", [InitErrorDetails(type=wrong, loc=(index,), input=None)])
-        seen.add(item)
+        seen.add(key(item))
     return items
+
+
+def _check_unique(items: list[_T]) -> list[_T]:
+    return distinct(items, key=lambda item: item, name=str)
 
 
 _name_check, _name_schema = _matching(

@@ -11,6 +11,7 @@ from controlplane.config.durations import Duration
 from controlplane.config.own_headers import OwnHeader
 from controlplane.config.public_keys import Algorithm, Jwks
 from controlplane.config.texts import Unique
+from controlplane.config.token_places import AUTHORIZATION, TokenPlace, check_places
 from controlplane.config.urls import KeysUrl
 
 ANY: Final = "any"
@@ -37,7 +38,7 @@ def _check_any(audiences: list[str]) -> list[str]:
 
 
 class Jwt(OneOf):
-    """Tokens of one issuer (RFC 7519), sent as `Authorization: Bearer`."""
+    """Tokens of one issuer (RFC 7519)."""
 
     ONE_OF: ClassVar[tuple[str, ...]] = ("jwks_uri", "jwks")
 
@@ -69,8 +70,13 @@ class Jwt(OneOf):
         default={}, max_length=50
     )
     """Claim to the request header that carries it to the upstream. A client cannot set these headers."""
-    forward_token: bool = True
-    """Whether the upstream gets the token too."""
+    token_from: Annotated[list[TokenPlace], AfterValidator(check_places)] = Field(
+        default=[TokenPlace(header=AUTHORIZATION)], min_length=1, max_length=5
+    )
+    """Where the token stands; a request that shows one in two places, or junk beside it, is a 401."""
+    forward_token: bool | None = None
+    """Whether the upstream gets the token too. Without it, one in `Authorization: Bearer` goes on, and what comes from
+    anywhere else is taken out of the request."""
     jwks_ttl: Annotated[float, Duration(least=1)] = 600.0
     """Age at which keys are fetched again. A token with an unknown key does that too."""
     jwks_stale: Annotated[float, Duration(most=2_592_000)] = 3600.0

@@ -2,7 +2,7 @@
 
 from controlplane.model.gateway import Gateway, Listener
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
-from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit
+from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit, TokenPlace
 from controlplane.model.routes import (
     Authorization,
     ClaimCondition,
@@ -35,5 +35,6 @@ __all__ = [
     "RetryPolicy",
     "Route",
     "RouteMatch",
+    "TokenPlace",
     "Upstream",
 ]

@@ -10,6 +10,16 @@ Algorithm: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPlace:
+    """Where in a request a token may stand."""
+
+    kind: Literal["header", "cookie", "query"]
+    name: str
+    prefix: str = ""
+    """Of a header."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JwtProvider:
     """Tokens of one issuer."""
 
@@ -31,6 +41,8 @@ class JwtProvider:
     types: tuple[str, ...] = ()
     """Accepted ``typ``; none at all are those of access tokens."""
     max_lifetime: float | None = None
+    token_from: tuple[TokenPlace, ...] = ()
+    """None at all are ``Authorization: Bearer``."""
     forward_token: bool = True
 
     @property

@@ -10,6 +10,7 @@ from controlplane.config import GatewayConfig
 from controlplane.config.authentication import ApiKey
 from controlplane.config.public_keys import Jwks
 from controlplane.config.rate_limits import RateLimit
+from controlplane.config.token_places import AUTHORIZATION, BEARER, TokenPlace
 from controlplane.config.tokens import ANY, Jwt
 from controlplane.resolve.draft import Draft
 from servicekit.contracts.limit_policy import LONGEST_FILL_SECONDS
@@ -51,7 +52,8 @@ def _jwt(name: str, written: Jwt) -> model.JwtProvider:
         required_claims=tuple(written.required_claims),
         types=_types(written.types),
         max_lifetime=written.max_lifetime,
-        forward_token=written.forward_token,
+        token_from=() if _is_usual(written) else tuple(_place(place) for place in written.token_from),
+        forward_token=_is_usual(written) if written.forward_token is None else written.forward_token,
     )
 
 
@@ -62,6 +64,20 @@ def _key_set(written: Jwks | None) -> str | None:
         if written is None
         else json.dumps(written.model_dump(exclude_none=True), sort_keys=True, separators=(",", ":"))
     )
+
+
+def _is_usual(written: Jwt) -> bool:
+    return len(written.token_from) == 1 and written.token_from[0].is_usual
+
+
+def _place(written: TokenPlace) -> model.TokenPlace:
+    if written.header is not None:
+        usual = BEARER if written.header == AUTHORIZATION else ""
+        prefix = usual if written.prefix is None else written.prefix
+        return model.TokenPlace(kind="header", name=written.header, prefix=prefix)
+    if written.cookie is not None:
+        return model.TokenPlace(kind="cookie", name=written.cookie)
+    return model.TokenPlace(kind="query", name=written.query or "")
 
 
 def _types(written: list[str]) -> tuple[str, ...]:

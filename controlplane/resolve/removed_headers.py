@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from controlplane.config import GatewayConfig
 from controlplane.config.problems import Path
-from controlplane.model import ApiKeyProvider, JwtProvider
+from controlplane.model import ApiKeyProvider, IdentityProvider, JwtProvider
 from controlplane.resolve.draft import Draft
 from servicekit.contracts.data_plane import CLAIMED_HEADERS, ENVOY_HEADER_PREFIX, REWRITTEN_HEADERS
 
 
 def find_removed_headers(_document: GatewayConfig, draft: Draft) -> None:
-    """Refuse API keys in headers, and matches of headers, that no request has when it comes to them."""
+    """Refuse credentials in headers, and matches of headers, that no request has when it comes to them."""
     owners = {header: provider.name for provider in draft.identity_providers for header in _forwarded(provider)}
     for provider in draft.identity_providers:
-        if not isinstance(provider, ApiKeyProvider):
-            continue
-        path: Path = ("authentication", provider.name, "api_key", "header")
-        if provider.header in owners:
-            message = f"{provider.header} carries the identity that '{owners[provider.header]}' forwards"
-            draft.refuse(path, "header-conflict", message, "a key needs a header of its own")
-        elif _is_claimed(provider.header):
-            draft.refuse(path, "header-conflict", _why(provider.header, owners), "a key needs a header of its own")
+        for at, name in _read(provider):
+            if name in owners:
+                message = f"{name} carries the identity that '{owners[name]}' forwards"
+                draft.refuse(at, "header-conflict", message, "credentials need a header of their own")
+            elif _is_claimed(name):
+                draft.refuse(at, "header-conflict", _why(name, owners), "credentials need a header of their own")
     for index, route in enumerate(draft.routes):
         for header in route.match.headers:
             if header.name in owners or _is_claimed(header.name):
-                path = ("routes", index, "match", "headers", header.name)
+                path: Path = ("routes", index, "match", "headers", header.name)
                 draft.refuse(path, "header-conflict", _why(header.name, owners), "match another header", at_key=True)
+
+
+def _read(provider: IdentityProvider) -> Iterator[tuple[Path, str]]:
+    """Where the document names a header with credentials, and the header."""
+    at: Path = ("authentication", provider.name)
+    if isinstance(provider, ApiKeyProvider):
+        yield (*at, "api_key", "header"), provider.header
+        return
+    for place, where in enumerate(provider.token_from):
+        if where.kind == "header":
+            yield (*at, "jwt", "token_from", place, "header"), where.name
 
 
 def _is_claimed(header: str) -> bool:

@@ -29,6 +29,10 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             max_lifetime_seconds=provider.max_lifetime,
             forward_token=provider.forward_token,
             jwks=provider.jwks,
+            token_from=tuple(
+                contracts.TokenPlace(kind=place.kind, name=place.name, prefix=place.prefix)
+                for place in provider.token_from
+            ),
         )
     return contracts.ApiKeyProvider(
         name=provider.name,

@@ -13,6 +13,7 @@ from servicekit.contracts.auth_policy import (
     ClaimCondition,
     JwtProvider,
     Provider,
+    TokenPlace,
 )
 from servicekit.contracts.base import MOST_OTHERS, Contract, ContractError
 from servicekit.contracts.limit_policy import Limit, LimitPolicy, Limits
@@ -32,4 +33,5 @@ __all__ = [
     "LimitPolicy",
     "Limits",
     "Provider",
+    "TokenPlace",
 ]

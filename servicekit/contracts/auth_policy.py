@@ -32,6 +32,16 @@ Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256
 """Signature algorithms that ext_authz knows (RFC 7518 §3.1, RFC 8037 §3.1): asymmetric ones only."""
 
 
+class TokenPlace(Contract):
+    """Where in a request a token may stand."""
+
+    kind: Literal["header", "cookie", "query"]
+    name: str
+    """Of the header (in lower case), the cookie or the query parameter."""
+    prefix: str = ""
+    """What stands before the token in a header, in any case."""
+
+
 class JwtProvider(Contract):
     """Tokens of one issuer (RFC 7519)."""
 
@@ -62,7 +72,10 @@ class JwtProvider(Contract):
     max_lifetime_seconds: float | None = Field(default=None, gt=0)
     """Longest ``exp - iat``."""
     forward_token: bool = True
-    """Whether the backend gets the ``Authorization`` header too."""
+    """Whether the backend gets the token too."""
+    token_from: tuple[TokenPlace, ...] = Field(default=(), exclude_if=lambda places: not places)
+    """Where the token stands, in one of these; no places at all are ``Authorization: Bearer``. Left out of the JSON
+    when it is nothing: ids of rules stay as they were."""
     jwks: str | None = None
     """A JWK Set as JSON text, instead of one at :attr:`jwks_uri`."""
     jwks_cooldown_seconds: float = Field(default=10, gt=0)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from google.protobuf.any_pb2 import Any
 
-from controlplane.model import Authorization, Gateway
+from controlplane.model import Authorization, Gateway, TokenPlace
 from controlplane.translate import translate_release
 from controlplane.xds.snapshot import Snapshot
 from servicekit.contracts import AuthPolicy
@@ -37,6 +37,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/either", authenticate=("platform", "partners")),
         g.route("/lost", authenticate=("dead",)),
         g.route("/inline", authenticate=("inline",)),
+        g.route("/places", authenticate=("places",)),
         g.route(
             "/near",
             authenticate=("platform",),
@@ -49,6 +50,16 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
             g.jwt_provider(jwks_uri=keys_at),
             g.jwt_provider("dead", jwks_uri="http://127.0.0.1:1/jwks"),
             g.jwt_provider("inline", jwks_uri=None, jwks=jwks(KEY.jwk()).decode(), forward_token=False),
+            g.jwt_provider(
+                "places",
+                jwks_uri=keys_at,
+                token_from=(
+                    TokenPlace(kind="header", name="x-token"),
+                    TokenPlace(kind="cookie", name="session"),
+                    TokenPlace(kind="query", name="access_token"),
+                ),
+                forward_token=False,
+            ),
             g.api_key_provider(keys=partners),
         ),
     )
@@ -90,6 +101,9 @@ def bearer(key: SigningKey = KEY, **changes: object) -> dict[str, str]:
     return {"authorization": f"Bearer {key.token(claims(**({'exp': 4_000_000_000, 'iat': 1_700_000_000} | changes)))}"}
 
 
+TOKEN = bearer()["authorization"].removeprefix("Bearer ")
+
+
 def test_a_token_becomes_an_identity_header(front: Front) -> None:
     """Whatever the client claimed to be."""
     received = front.client.get("/api", headers=bearer() | {"x-user-id": "mallory", "x-partner": "mallory"})
@@ -105,6 +119,58 @@ def test_keys_of_the_document_and_a_token_that_ends_here(front: Front) -> None:
     assert received.json()["headers"]["x-user-id"] == "alice"
     assert "authorization" not in received.json()["headers"]
     assert "authorization" in front.client.get("/api", headers=bearer()).json()["headers"]
+
+
+def test_a_token_in_a_cookie(front: Front) -> None:
+    """The backend gets every other cookie as it was; HTTP/2 may spread them (RFC 9113 §8.2.3)."""
+    together = {"cookie": f"a=1,2; session={TOKEN}; b=2"}
+    assert _cookies(front.client.get("/places", headers=together)) == "a=1,2; b=2"
+    assert _cookies(front.client.get("/places", headers={"cookie": f"session={TOKEN}"})) is None
+    with httpx.Client(base_url=front.client.base_url, http1=False, http2=True) as client:
+        apart = [("cookie", "a=1"), ("cookie", f"session={TOKEN}"), ("cookie", "b=2")]
+        assert _cookies(client.get("/places", headers=apart)) == "a=1; b=2"
+
+
+def _cookies(answer: httpx.Response) -> str | None:
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["headers"]["x-user-id"] == "alice"
+    assert TOKEN not in answer.text
+    found: str | None = answer.json()["headers"].get("cookie")
+    return found
+
+
+def test_a_token_in_the_query_or_in_a_header_of_its_own(front: Front) -> None:
+    """Neither reaches the backend; the rest of the query does."""
+    received = front.client.get(f"/places?page=2&access_token={TOKEN}&lang=en%20GB")
+    assert received.status_code == 200, received.text
+    assert TOKEN not in received.text
+    path, _, query = received.json()["path"].partition("?")
+    assert (path, sorted(query.split("&"))) == ("/places", ["lang=en%20GB", "page=2"])
+    received = front.client.get("/places", headers={"x-token": TOKEN})
+    assert received.status_code == 200, received.text
+    assert TOKEN not in received.text
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("", [("cookie", "session=SEEN"), ("x-token", "SEEN")]),
+        ("?access_token=SEEN", [("x-token", "SEEN")]),
+        ("?access_token=SEEN&access_token=SEEN", []),
+        ("?access_token=SEEN&access%5Ftoken=SEEN", []),
+        ("", [("cookie", "session=SEEN"), ("cookie", "session=SEEN")]),
+        ("?access_token=SEEN", [("cookie", "a=1"), ("cookie", "session=SEEN"), ("cookie", "b=2")]),
+        ("", [("cookie", "session=SEEN; session=other")]),
+        ("", [("x-token", "SEEN"), ("x-token", "SEEN")]),
+        ("", [("x-token", "SEEN junk")]),
+    ],
+)
+def test_a_token_in_two_places_is_refused(front: Front, query: str, headers: list[tuple[str, str]]) -> None:
+    """Nobody guesses which one the backend would believe."""
+    shown = [(name, value.replace("SEEN", TOKEN)) for name, value in headers]
+    answer = front.client.get("/places" + query.replace("SEEN", TOKEN), headers=shown)
+    assert answer.status_code == 401
+    assert answer.json()["type"] == "urn:gateway:problem:invalid_request"
 
 
 def test_an_api_key_becomes_an_identity_header(front: Front) -> None:

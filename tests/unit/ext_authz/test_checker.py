@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,6 +61,11 @@ class World:
             rules=self.rules,
             keys=self.keys,
             render=self._render,
+            replace_cookies=lambda decision, cookies: (
+                replace(decision, set_headers={**decision.set_headers, "cookie": cookies})
+                if isinstance(decision, Allow)
+                else decision
+            ),
             clock=self.clock,
             wall=self.wall,
             cache_entries=cache_entries,
