@@ -89,13 +89,16 @@ class Group:
         """Some nodes have ``edition`` and are going back to what is live."""
         self._pass(edition)
 
-    def hear(self, answers: Answers, now: float, at: datetime, *, may_roll_back: bool = True) -> bool:
+    def hear(
+        self, answers: Answers, now: float, at: datetime, *, apart: Answers | None = None, may_roll_back: bool = True
+    ) -> bool:
         """Follow what the nodes say to :attr:`live`; whether it was rolled back because of that.
 
         Args:
             answers: of all nodes that are connected.
             now: seconds.
             at: the same moment by the calendar, to be told to people.
+            apart: of the canary's nodes, which may run what this group has left, too.
             may_roll_back: whether it can be rolled back at all.
         """
         self.answers = answers
@@ -111,6 +114,8 @@ class Group:
             self.roll_back(Reason.of(refusals, at), now)
             return True
         self._accept(now)
+        if answers.nodes and _are_content(answers) and (apart is None or _are_content(apart)):
+            self._passing.clear()
         return False
 
     @property
@@ -151,8 +156,6 @@ class Group:
         self._has_stood = now >= self._shown_since + STANDING_SECONDS
         if self.answers.waiting and not self._has_stood:
             return
-        if not self.answers.waiting and not self.answers.refusals:
-            self._passing.clear()
         if self.live.is_as(self.accepted):
             self._is_proven = self._is_proven or not (self.answers.waiting or self.answers.refusals)
             self._is_presumed = self._is_presumed and bool(self.answers.refusals)
@@ -181,3 +184,7 @@ class Group:
         self._refused[edition.version] = reason
         if len(self._refused) > _MOST_REFUSED:
             self._refused.popitem(last=False)
+
+
+def _are_content(answers: Answers) -> bool:
+    return not answers.waiting and not answers.refusals

@@ -122,7 +122,9 @@ class Stage:
     def look(self, now: float, at: datetime) -> list[Group]:
         """Hear what all nodes say, and take back what is refused; the groups to which that happened."""
         found = self._ask()
-        rolled = [group for group in self.groups.values() if group.hear(found[group.name], now, at)]
+        rolled = [
+            group for name, group in self.groups.items() if group.hear(found[name], now, at, apart=self.apart.get(name))
+        ]
         if self.services is not None and SERVICES in found:
             rolled += self._hear_services(self.services, found[SERVICES], now, at)
         self._show_again(rolled, now)

@@ -49,6 +49,8 @@ class Fleet:
         self.groups: tuple[str, ...] = ()
         self.canary: Canary | None = None
         self.next_change = asyncio.Event()
+        self.proven: set[tuple[str, str]] = set()
+        """Key and content: what all nodes of a key, and there were some, ran at once when they were asked."""
         self.shown: list[tuple[str, str]] = []
         """Every content that a node was shown, in order."""
 
@@ -73,8 +75,8 @@ class Fleet:
     def _answers(self, key: str, snapshot: Snapshot) -> Answers:
         nodes = [node for node in self.nodes.values() if self.key_of(node) == key]
         waiting, refusals = [], []
+        content = content_of(snapshot)
         for node in nodes:
-            content = content_of(snapshot)
             if (node.name, content) not in self.shown[-len(self.nodes) :]:
                 self.shown.append((node.name, content))
             refused = next((bad for bad in sorted(node.refuses) if bad in content.split("+")), None)
@@ -86,6 +88,8 @@ class Fleet:
                 refusals.append(Refusal(node=node.name, type_url=type_url, resources=(name,), words=words))
             else:
                 node.has = content
+        if nodes and not waiting and not refusals:
+            self.proven.add((key, content))
         return Answers(nodes=frozenset(node.name for node in nodes), waiting=tuple(waiting), refusals=tuple(refusals))
 
     def live(self, key: str = "edge") -> str | None:

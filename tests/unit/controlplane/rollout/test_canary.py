@@ -260,3 +260,15 @@ async def test_services_that_refuse_the_policy_stop_it() -> None:
     state = rig.state()
     assert state.rolled_back is not None
     assert state.rolled_back.node == "authz"
+
+
+async def test_a_node_keeps_the_rules_of_a_canary_that_it_cannot_leave() -> None:
+    """It refuses what all others have, and the next canary too: the services go on with what it runs."""
+    rig = Rig(FleetNode("a"), FleetNode("b", in_canary=True), FleetNode("authz", group=SERVICES))
+    await rig.publish("one")
+    await rig.publish("two", canary=canary())
+    rig.fleet.nodes["b"].refuses = {"one", "three"}
+    await rig.publish("three", canary=canary())
+    await rig.rollout.review()
+    assert rig.fleet.nodes["b"].has == "two"
+    assert "two" in rig.fleet.served()

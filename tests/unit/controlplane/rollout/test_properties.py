@@ -30,7 +30,6 @@ class Rollouts(RuleBasedStateMachine):
         self.rig = Rig(FleetNode("authz", group=SERVICES))
         self.rig.rollout._policy_deadline = 0.001
         self.count = 0
-        self.proven: dict[str, set[str | None]] = {name: set() for name in GROUPS}
         self.spurned: set[str] = set()
         self.published: set[str] = set()
 
@@ -102,7 +101,7 @@ class Rollouts(RuleBasedStateMachine):
                 live = self.rig.fleet.live(name)
                 nodes = [node for node in self.rig.fleet.nodes.values() if self.rig.fleet.key_of(node) == name]
                 if nodes and not any(live in node.refuses and not node.is_silent for node in nodes):
-                    self.proven[name].add(live)
+                    self.rig.fleet.proven.add((name, live or ""))
 
     @rule(promoted=st.booleans())
     def end_canary(self, *, promoted: bool) -> None:
@@ -111,15 +110,6 @@ class Rollouts(RuleBasedStateMachine):
             self.do(self.rig.rollout.promote() if promoted else self.rig.rollout.abort())
         except NoCanaryError:
             return
-
-    @invariant()
-    def note_what_groups_accept(self) -> None:
-        """What every node of a group runs, and there is one; or what stood for long, and nobody refused it."""
-        fleet = self.rig.fleet
-        for name in GROUPS:
-            nodes = [node for node in fleet.nodes.values() if fleet.key_of(node) == name]
-            if nodes and {node.has for node in nodes} == {fleet.live(name)}:
-                self.proven[name].add(fleet.live(name))
 
     @invariant()
     def services_hold_what_groups_need(self) -> None:
@@ -142,7 +132,8 @@ class Rollouts(RuleBasedStateMachine):
         for name in GROUPS:
             nodes = [node for node in fleet.nodes.values() if fleet.key_of(node) == name]
             if any(fleet.live(name) in node.refuses for node in nodes):
-                assert not self.proven[name] or fleet.live(name) in self.proven[name]
+                proven = {content for group, content in fleet.proven if group == name}
+                assert not proven or fleet.live(name) in proven
         for state in self.rig.rollout.state():
             if (
                 state.name in GROUPS
