@@ -8,7 +8,8 @@ import structlog
 
 from controlplane.config import GatewayConfig, load_document
 from controlplane.model import Gateway
-from controlplane.preflight import EnvoyPreflight, PreflightUnavailableError, check_groups
+from controlplane.preflight import Constraints, EnvoyPreflight, PreflightUnavailableError, check_groups
+from controlplane.preflight.release import Judge
 from controlplane.resolve import resolve
 from controlplane.translate import Release, translate_release
 
@@ -32,6 +33,7 @@ class Compiler:
 
     def __init__(self, *, preflight: EnvoyPreflight | None, listen_address: str) -> None:
         self._preflight = preflight
+        self._constraints = Constraints()
         self._listen_address = listen_address
 
     @property
@@ -40,23 +42,23 @@ class Compiler:
         return self._preflight is not None
 
     def compile(self, document: GatewayConfig) -> Compiled:
-        """What ``document`` means on this gateway, shown to Envoy.
+        """What ``document`` means on this gateway, held against Envoy's constraints and shown to Envoy.
 
         Raises:
             ConfigError: its parts don't fit together, or Envoy refuses what it becomes.
         """
         compiled = self.translate(document)
-        if self._preflight is not None:
-            try:
-                check_groups(
-                    self._preflight,
-                    document,
-                    compiled.release.groups,
-                    lambda other: self.translate(other).release.groups,
-                )
-            except PreflightUnavailableError as error:
-                _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
+        for judge in (self._constraints, self._preflight):
+            if judge is not None:
+                self._show(judge, document, compiled)
         return compiled
+
+    def _show(self, judge: Judge, document: GatewayConfig, compiled: Compiled) -> None:
+        groups = compiled.release.groups
+        try:
+            check_groups(judge, document, groups, lambda other: self.translate(other).release.groups)
+        except PreflightUnavailableError as error:
+            _log.warning("a snapshot goes live without having been shown to Envoy", reason=str(error))
 
     def translate(self, document: GatewayConfig) -> Compiled:
         """What ``document`` means, without asking Envoy: it was live once, or will not be.

@@ -7,6 +7,7 @@ import signal
 import tempfile
 from pathlib import Path
 
+from controlplane.preflight.errors import PreflightError, PreflightUnavailableError
 from controlplane.preflight.sandbox import CannotRunError, Ended, Sandbox
 from controlplane.preflight.static_config import static_config
 from controlplane.xds.snapshot import Snapshot
@@ -16,14 +17,6 @@ _PREFIX = re.compile(r"^error initializing configuration '[^']*': ")
 _LONGEST_ANSWER = 8 * 1024
 _ENDED_FROM_OUTSIDE = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGXCPU})
 """By somebody, or by a limit: nothing was said about the snapshot."""
-
-
-class PreflightError(Exception):
-    """Envoy refuses the snapshot; the text is Envoy's own."""
-
-
-class PreflightUnavailableError(Exception):
-    """Nobody could be asked: the binary can't be run, did not answer in time, or the process is stopping."""
 
 
 class EnvoyPreflight:

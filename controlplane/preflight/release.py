@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from controlplane.config import ConfigError, GatewayConfig, Problem
 from controlplane.config.problems import Path
-from controlplane.preflight.envoy import EnvoyPreflight, PreflightError, PreflightUnavailableError
+from controlplane.preflight.errors import PreflightError, PreflightUnavailableError
 from controlplane.preflight.locate import OutOfTimeError, locate
 from controlplane.xds.snapshot import Snapshot
 
@@ -21,8 +22,20 @@ Groups = Mapping[str, Snapshot]
 """What the nodes of each group get."""
 
 
+class Judge(Protocol):
+    """Envoy, or what knows its constraints."""
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Return when Envoy would take ``snapshot``.
+
+        Raises:
+            PreflightError: it would not.
+            PreflightUnavailableError: nobody could be asked.
+        """
+
+
 def check_groups(
-    envoy: EnvoyPreflight,
+    judge: Judge,
     document: GatewayConfig,
     groups: Groups,
     translate: Callable[[GatewayConfig], Groups],
@@ -32,7 +45,7 @@ def check_groups(
     """Return when Envoy would take what every group gets. Blocks.
 
     Args:
-        envoy: who is asked.
+        judge: who is asked.
         document: what ``groups`` were made from.
         groups: those that get the same are asked about once.
         translate: what the groups would get by another document, or :class:`ConfigError`.
@@ -49,17 +62,17 @@ def check_groups(
     found: dict[Path, Problem] = {}
     for name in distinct.values():
         try:
-            envoy.check(groups[name])
+            judge.check(groups[name])
         except PreflightError as error:
             left = max(0.0, until - time.monotonic())
-            problems = locate(document, str(error), _asking(envoy, translate, name), seconds=left)
+            problems = locate(document, str(error), _asking(judge, translate, name), seconds=left)
             found |= {problem.path: problem for problem in problems if problem.path not in found}
     if found:
         raise ConfigError(found.values())
 
 
 def _asking(
-    envoy: EnvoyPreflight, translate: Callable[[GatewayConfig], Groups], group: str
+    judge: Judge, translate: Callable[[GatewayConfig], Groups], group: str
 ) -> Callable[[GatewayConfig], str | None]:
     def ask(smaller: GatewayConfig) -> str | None:
         try:
@@ -70,7 +83,7 @@ def _asking(
 
     def words(snapshot: Snapshot) -> str:
         try:
-            envoy.check(snapshot)
+            judge.check(snapshot)
         except PreflightError as error:
             return str(error)
         except PreflightUnavailableError:

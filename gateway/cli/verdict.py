@@ -62,15 +62,16 @@ def _show_to_envoy(document: GatewayConfig) -> str:
     Raises:
         ConfigError: Envoy refuses what the document becomes.
     """
-    from controlplane.preflight import EnvoyPreflight, PreflightUnavailableError, check_groups
+    from controlplane.preflight import Constraints, EnvoyPreflight, PreflightUnavailableError, check_groups
     from controlplane.translate import translate_release
 
     def groups(of: GatewayConfig) -> Mapping[str, Snapshot]:
         return translate_release(resolve(of, listen_address=_ANY_ADDRESS)).groups
 
+    found = groups(document)
+    check_groups(Constraints(), document, found, groups)
     try:
-        envoy = EnvoyPreflight(binary=envoy_path(), deadline=_ENVOY_SECONDS)
-        check_groups(envoy, document, groups(document), groups)
+        check_groups(EnvoyPreflight(binary=envoy_path(), deadline=_ENVOY_SECONDS), document, found, groups)
     except MissingBinaryError:
         return "there is none on this machine"
     except PreflightUnavailableError as error:

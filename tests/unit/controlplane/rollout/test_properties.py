@@ -94,13 +94,14 @@ class Rollouts(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 11.0, 61.0, 601.0]))
     def wait(self, seconds: float) -> None:
         """Time passes."""
+        before = {name: self.rig.fleet.live(name) for name in GROUPS}
         self.rig.now += seconds
         self.do(self.rig.rollout.review())
         if seconds > STANDING_SECONDS:
-            for name in GROUPS:
-                live = self.rig.fleet.live(name)
+            for name, live in before.items():
                 nodes = [node for node in self.rig.fleet.nodes.values() if self.rig.fleet.key_of(node) == name]
-                if nodes and not any(live in node.refuses and not node.is_silent for node in nodes):
+                refused = any(live in node.refuses and not node.is_silent for node in nodes)
+                if nodes and not refused and live == self.rig.fleet.live(name):
                     self.rig.fleet.proven.add((name, live or ""))
 
     @rule(promoted=st.booleans())
