@@ -94,15 +94,20 @@ class Rollouts(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([1.0, 11.0, 61.0, 601.0]))
     def wait(self, seconds: float) -> None:
         """Time passes."""
-        before = {name: self.rig.fleet.live(name) for name in GROUPS}
+        before = {name: self.standing(name) for name in GROUPS}
         self.rig.now += seconds
         self.do(self.rig.rollout.review())
         if seconds > STANDING_SECONDS:
-            for name, live in before.items():
-                nodes = [node for node in self.rig.fleet.nodes.values() if self.rig.fleet.key_of(node) == name]
+            for name in GROUPS:
+                live, nodes = self.standing(name)
                 refused = any(live in node.refuses and not node.is_silent for node in nodes)
-                if nodes and not refused and live == self.rig.fleet.live(name):
+                if nodes and not refused and before[name] == (live, nodes):
                     self.rig.fleet.proven.add((name, live or ""))
+
+    def standing(self, name: str) -> tuple[str | None, list[FleetNode]]:
+        """What is live in a group, and the nodes that have to do with it."""
+        fleet = self.rig.fleet
+        return fleet.live(name), [node for node in fleet.nodes.values() if fleet.key_of(node) == name]
 
     @rule(promoted=st.booleans())
     def end_canary(self, *, promoted: bool) -> None:
@@ -111,6 +116,7 @@ class Rollouts(RuleBasedStateMachine):
             self.do(self.rig.rollout.promote() if promoted else self.rig.rollout.abort())
         except NoCanaryError:
             return
+        self.do(self.rig.rollout.review())  # as the loop would, which it has woken
 
     @invariant()
     def services_hold_what_groups_need(self) -> None:
