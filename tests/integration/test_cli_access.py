@@ -120,12 +120,14 @@ def test_everything_goes_out_and_in_again(plane: ControlPlane, tmp_path: Path) -
     assert plane.run("export").out == file.read_text()
     other = tmp_path / "other"
     other.mkdir()
+    newest = plane.json("status")["revision"]
     with control_plane(other) as empty:
-        counts = empty.run("import", str(file))
-        if counts.code == 0:
-            assert "why" in [one["message"] for one in empty.json("log")["items"]]
-        else:
-            assert "empty" in counts.err  # a control plane writes to its store as soon as it starts
+        assert empty.run("import", str(file)).code == 0
+        assert "why" in [one["message"] for one in empty.json("log")["items"]]
+        wait_for(
+            lambda: empty.json("status")["revision"] == newest or None, seconds=5, what="what was imported is live"
+        )
+        assert empty.run("import", str(file)).code == 1  # it is not empty any more
     broken = tmp_path / "broken.jsonl"
     broken.write_text("".join(file.read_text().splitlines(keepends=True)[:-1]))
     assert plane.run("import", str(broken)).code == 1
