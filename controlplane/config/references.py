@@ -10,7 +10,13 @@ from controlplane.config.document import GatewayConfig
 from controlplane.config.problems import MAX_LISTED, Path, Problem, quoted, suggestion
 
 _SECTIONS = {
-    "routes": {"upstream": "upstreams", "authenticate": "authentication", "rate_limits": "rate_limits"},
+    "routes": {
+        "upstream": "upstreams",
+        "split": "upstreams",
+        "mirror": "upstreams",
+        "authenticate": "authentication",
+        "rate_limits": "rate_limits",
+    },
     "node_groups": {"listeners": "listeners"},
 }
 """Section to the keys of its items that hold names, and the sections whose names these are."""
@@ -62,6 +68,9 @@ def _uses(user: str, items: Any) -> Iterator[tuple[Path, str, str]]:
             value = item.get(key)
             if isinstance(value, str) and key == "upstream":
                 yield (user, index, key), section, value
-            for position, name in enumerate(value if isinstance(value, list) else ()):
-                if isinstance(name, str):
-                    yield (user, index, key, position), section, name
+            for position, member in enumerate(value if isinstance(value, list) else ()):
+                path: Path = (user, index, key, position)
+                if isinstance(member, dict):  # a share, or a mirror
+                    path, member = (*path, "upstream"), member.get("upstream")
+                if isinstance(member, str):
+                    yield path, section, member

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from controlplane.config.actions import Mirrors, Redirect, Respond, Rewrite, Split
 from controlplane.config.authorization import Authorize
-from controlplane.config.base import OneOf, Section, mistake
+from controlplane.config.base import OneOf, mistake
 from controlplane.config.durations import Duration
-from controlplane.config.re2 import RegexError, check_regex
+from controlplane.config.header_changes import RequestHeaders, ResponseHeaders
+from controlplane.config.regexes import Regex
 from controlplane.config.retry import Retry
-from controlplane.config.texts import HeaderName, Host, Label, LabelValue, Method, Name, RouteName, Unique, UrlPath
+from controlplane.config.texts import (
+    CookieName,
+    HeaderName,
+    Host,
+    Label,
+    LabelValue,
+    Method,
+    Name,
+    ParameterName,
+    RouteName,
+    Unique,
+    UrlPath,
+)
 
 _MAX_REFERENCES = 50
-
-
-def _check_re2(text: str) -> str:
-    try:
-        check_regex(text)
-    except RegexError as error:
-        raise mistake("regex", f"{error} (at character {error.offset + 1})", error.hint) from None
-    return text
 
 
 def _check_scope(text: str) -> str:
@@ -33,32 +39,28 @@ def _check_scope(text: str) -> str:
     return text
 
 
-Regex = Annotated[
-    str, Field(min_length=1, max_length=1024, json_schema_extra={"format": "regex"}), AfterValidator(_check_re2)
-]
-"""RE2 syntax; it has to match the whole value."""
 Scope = Annotated[str, Field(min_length=1, max_length=256), AfterValidator(_check_scope)]
 """A scope-token of RFC 6749 §3.3."""
-HeaderText = Annotated[str, Field(min_length=1, max_length=4096)]
+ValueText = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class HeaderMatch(OneOf):
-    """How one request header is compared. Text alone is `exact`."""
+class ValueMatch(OneOf):
+    """How one value is compared. Text alone is `exact`."""
 
     ONE_OF: ClassVar[tuple[str, ...]] = ("exact", "regex", "present")
 
-    exact: HeaderText | None = None
+    exact: ValueText | None = None
     """The whole value."""
     regex: Regex | None = None
     """A regular expression (RE2) for the whole value."""
     present: bool | None = None
-    """`true`: the header is there; `false`: it is not."""
+    """`true`: it is there; `false`: it is not."""
 
 
 def _from_text(value: Any) -> Any:
     if isinstance(value, str):
         return {"exact": value}
-    if not isinstance(value, (dict, HeaderMatch)):
+    if not isinstance(value, (dict, ValueMatch)):
         raise mistake("type", "expected text or a mapping", "put the value in quotes")
     return value
 
@@ -67,6 +69,9 @@ def _check_names(headers: Any) -> Any:
     if isinstance(headers, dict) and len({str(name).lower() for name in headers}) < len(headers):
         raise mistake("duplicate", "a header stands here twice", "names of headers differ by more than their case")
     return headers
+
+
+WrittenMatch = Annotated[ValueMatch, BeforeValidator(_from_text, json_schema_input_type=ValueText | ValueMatch)]
 
 
 class Match(OneOf):
@@ -84,28 +89,42 @@ class Match(OneOf):
     """Host names, without ports; `*.example.com` is every name below it, `*` is every host."""
     methods: Annotated[list[Method], Unique] = Field(default=[], max_length=20)
     """Methods, in capitals; empty is every method."""
-    headers: Annotated[
-        dict[
-            HeaderName,
-            Annotated[HeaderMatch, BeforeValidator(_from_text, json_schema_input_type=HeaderText | HeaderMatch)],
-        ],
-        BeforeValidator(_check_names),
-    ] = Field(default={}, max_length=20)
+    headers: Annotated[dict[HeaderName, WrittenMatch], BeforeValidator(_check_names)] = Field(default={}, max_length=20)
     """Request headers by name."""
+    query: dict[ParameterName, WrittenMatch] = Field(default={}, max_length=20)
+    """Query parameters by name, as they are written in the URL: `%20` is not a space."""
+    cookies: dict[CookieName, WrittenMatch] = Field(default={}, max_length=20)
+    """Cookies by name."""
 
 
-class Route(Section):
+class Route(OneOf):
     """One rule of the routing table. The first route that matches a request takes it.
 
     `/health` is answered by the gateway itself unless a route has exactly that as its `path`.
     """
 
+    ONE_OF: ClassVar[tuple[str, ...]] = ("upstream", "split", "redirect", "respond")
+
     name: RouteName | None = None
     """Its name in metrics and logs; without it, the path it matches."""
     match: Match
     """Which requests it takes."""
-    upstream: Name
+    upstream: Name | None = None
     """Where they go."""
+    split: Split | None = None
+    """Where they go, in parts."""
+    redirect: Redirect | None = None
+    """Where clients are told to go instead."""
+    respond: Respond | None = None
+    """What clients are told; no upstream hears of it."""
+    rewrite: Rewrite = Rewrite()
+    """What the upstream sees instead of what the client asked for."""
+    mirror: Mirrors = Field(default=[])
+    """Who else gets a copy of the requests."""
+    request_headers: RequestHeaders = RequestHeaders()
+    """Changes to what the upstream gets."""
+    response_headers: ResponseHeaders = ResponseHeaders()
+    """Changes to what the client gets."""
     authenticate: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Who may vouch for the caller: any one of these is enough. Empty is open to all."""
     scopes: Annotated[list[Scope], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
@@ -120,3 +139,14 @@ class Route(Section):
     """When to send a request again; keys not written here come from `defaults`."""
     labels: dict[Label, LabelValue] = Field(default={}, max_length=20)
     """What node groups choose routes by."""
+
+    @model_validator(mode="after")
+    def _fits_its_match(self) -> Self:
+        if self.upstream is None and self.split is None:
+            for key in ("rewrite", "mirror", "request_headers"):
+                if key in self.model_fields_set:
+                    raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
+        by_prefix = self.rewrite.prefix or (self.redirect and self.redirect.prefix)
+        if by_prefix and self.match.path_prefix is None:
+            raise mistake("prefix", "only a route that matches by path_prefix has a prefix to replace", "write path")
+        return self

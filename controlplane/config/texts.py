@@ -129,6 +129,17 @@ _header_check, _header_schema = _matching(
 )
 HeaderName = Annotated[str, _header_check, AfterValidator(str.lower), _header_schema]
 
+_parameter_check, _parameter_schema = _matching(
+    r"^[!$%'()*+,./0-9:;?@A-Z\\_a-z~-]{1,128}$",
+    "name",
+    "no query parameter is called that",
+    "as it stands in the URL: percent-encoded, without & and =",
+)
+ParameterName = Annotated[str, _parameter_check, _parameter_schema]
+
+_cookie_check, _cookie_schema = _matching(_TOKEN, "name", "no cookie is called that", "a token (RFC 6265 §4.1.1)")
+CookieName = Annotated[str, _cookie_check, _cookie_schema]
+
 _label_hint = "1 to 63 letters, digits, '.', '_', '/' or '-', the first and last no sign"
 _label_check, _label_schema = _matching(_LABEL_VALUE, "label", "this cannot be a label", _label_hint)
 Label = Annotated[str, _label_check, _label_schema]

@@ -1,40 +1,64 @@
 """The resolved gateway: frozen values, every name linked, every default applied. No pydantic, no protobuf, no I/O."""
 
+from controlplane.model.actions import (
+    Action,
+    Forward,
+    HeaderChanges,
+    HeaderValue,
+    Mirror,
+    PathRewrite,
+    Redirect,
+    Respond,
+    Share,
+    Variable,
+    upstreams_of,
+)
 from controlplane.model.gateway import Gateway, Listener
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
 from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit, TokenPlace
 from controlplane.model.routes import (
     Authorization,
     ClaimCondition,
-    HeaderMatch,
     PathMatch,
     RetryPolicy,
     Route,
     RouteMatch,
+    ValueMatch,
 )
 from controlplane.model.upstreams import CircuitBreaker, Endpoint, HealthCheck, Upstream
 
 __all__ = [
     "EDGE",
+    "Action",
     "ApiKeyProvider",
     "Authorization",
     "Canary",
     "CircuitBreaker",
     "ClaimCondition",
     "Endpoint",
+    "Forward",
     "Gateway",
-    "HeaderMatch",
+    "HeaderChanges",
+    "HeaderValue",
     "HealthCheck",
     "IdentityProvider",
     "JwtProvider",
     "Listener",
+    "Mirror",
     "NodeGroup",
     "NodeSelector",
     "PathMatch",
+    "PathRewrite",
     "RateLimit",
+    "Redirect",
+    "Respond",
     "RetryPolicy",
     "Route",
     "RouteMatch",
+    "Share",
     "TokenPlace",
     "Upstream",
+    "ValueMatch",
+    "Variable",
+    "upstreams_of",
 ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from controlplane.model.actions import Action, HeaderChanges
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathMatch:
@@ -17,8 +19,8 @@ class PathMatch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeaderMatch:
-    """How one request header is compared."""
+class ValueMatch:
+    """How one header, query parameter or cookie is compared."""
 
     name: str
     kind: Literal["exact", "regex", "present", "absent"]
@@ -34,7 +36,9 @@ class RouteMatch:
     """Host names, exact or with a leading ``*.``; ``("*",)`` is every host."""
     methods: tuple[str, ...]
     """Empty is every method."""
-    headers: tuple[HeaderMatch, ...]
+    headers: tuple[ValueMatch, ...]
+    query: tuple[ValueMatch, ...] = ()
+    cookies: tuple[ValueMatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,7 @@ class Route:
     name: str
     """Unique in the gateway; the ``path`` label of the metrics and the route name of the access log."""
     match: RouteMatch
-    upstream: str
+    action: Action
     authenticate: tuple[str, ...]
     """Identity providers, any of which is enough; empty is open to all."""
     scopes: tuple[str, ...]
@@ -97,3 +101,5 @@ class Route:
     """What node groups choose routes by."""
     authorization: Authorization | None = None
     """``None`` asks nothing."""
+    request_headers: HeaderChanges = field(default_factory=HeaderChanges)
+    response_headers: HeaderChanges = field(default_factory=HeaderChanges)

@@ -38,10 +38,17 @@ class RouteIndex:
 
 
 def _asks_no_more(one: RouteMatch, other: RouteMatch) -> bool:
-    """Whether hosts, methods and headers of ``one`` let through all that those of ``other`` do."""
+    """Whether everything but the path of ``one`` lets through all that those of ``other`` do."""
     return (
         (not one.methods or (bool(other.methods) and set(other.methods) <= set(one.methods)))
-        and set(one.headers) <= set(other.headers)
+        and all(
+            set(mine) <= set(others)
+            for mine, others in (
+                (one.headers, other.headers),
+                (one.query, other.query),
+                (one.cookies, other.cookies),
+            )
+        )
         and all(any(above in one.hosts for above in _hosts_above(host)) for host in other.hosts)
     )
 

@@ -26,6 +26,13 @@ def find_removed_headers(_document: GatewayConfig, draft: Draft) -> None:
             if header.name in owners or _is_claimed(header.name):
                 path: Path = ("routes", index, "match", "headers", header.name)
                 draft.refuse(path, "header-conflict", _why(header.name, owners), "match another header", at_key=True)
+        for key, changed in (("set", route.request_headers.set), ("add", route.request_headers.add)):
+            for name in owners.keys() & changed.keys():
+                path = ("routes", index, "request_headers", key, name)
+                message = f"{name} carries the identity that '{owners[name]}' forwards"
+                draft.refuse(
+                    path, "header-conflict", message, "the upstream would believe it: take another", at_key=True
+                )
 
 
 def _read(provider: IdentityProvider) -> Iterator[tuple[Path, str]]:

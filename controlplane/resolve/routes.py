@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from controlplane import model
 from controlplane.config import GatewayConfig
 from controlplane.config.authorization import Authorize, ClaimCondition
 from controlplane.config.defaults import Defaults
 from controlplane.config.retry import ANY_METHOD, Backoff, Retry
-from controlplane.config.routes import HeaderMatch, Match, Route
+from controlplane.config.routes import Match, Route, ValueMatch
+from controlplane.resolve.actions import action, header_changes
 from controlplane.resolve.draft import Draft
 from controlplane.resolve.route_names import derive_names
 
@@ -28,7 +31,7 @@ def _route(name: str, match: model.RouteMatch, written: Route, defaults: Default
     return model.Route(
         name=name,
         match=match,
-        upstream=written.upstream,
+        action=action(written),
         authenticate=tuple(written.authenticate),
         scopes=tuple(sorted(written.scopes)),
         rate_limits=tuple(written.rate_limits),
@@ -36,6 +39,8 @@ def _route(name: str, match: model.RouteMatch, written: Route, defaults: Default
         retry=_retry(merge_retry(written.retry, defaults.retry)),
         labels=dict(sorted(written.labels.items())),
         authorization=_authorization(written.authorize),
+        request_headers=header_changes(written.request_headers),
+        response_headers=header_changes(written.response_headers),
     )
 
 
@@ -96,7 +101,9 @@ def _match(written: Match) -> model.RouteMatch:
         path=_path(written),
         hosts=_hosts(written.hosts),
         methods=tuple(written.methods),
-        headers=tuple(_header(name, header) for name, header in sorted(written.headers.items())),
+        headers=_values(written.headers),
+        query=_values(written.query),
+        cookies=_values(written.cookies),
     )
 
 
@@ -114,9 +121,13 @@ def _hosts(written: list[str]) -> tuple[str, ...]:
     return _EVERY_HOST if "*" in hosts else hosts
 
 
-def _header(name: str, written: HeaderMatch) -> model.HeaderMatch:
+def _values(written: Mapping[str, ValueMatch]) -> tuple[model.ValueMatch, ...]:
+    return tuple(_value(name, one) for name, one in sorted(written.items()))
+
+
+def _value(name: str, written: ValueMatch) -> model.ValueMatch:
     if written.exact is not None:
-        return model.HeaderMatch(name=name, kind="exact", value=written.exact)
+        return model.ValueMatch(name=name, kind="exact", value=written.exact)
     if written.regex is not None:
-        return model.HeaderMatch(name=name, kind="regex", value=written.regex)
-    return model.HeaderMatch(name=name, kind="present" if written.present else "absent")
+        return model.ValueMatch(name=name, kind="regex", value=written.regex)
+    return model.ValueMatch(name=name, kind="present" if written.present else "absent")

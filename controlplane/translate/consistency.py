@@ -38,6 +38,8 @@ _ROOTS = frozenset({types.LISTENER, AuthPolicy.TYPE_URL, LimitPolicy.TYPE_URL, L
 
 _REFERENCES: Mapping[str, str] = {
     "envoy.config.route.v3.RouteAction.cluster": types.CLUSTER,
+    "envoy.config.route.v3.RouteAction.RequestMirrorPolicy.cluster": types.CLUSTER,
+    "envoy.config.route.v3.WeightedCluster.ClusterWeight.name": types.CLUSTER,
     "envoy.config.core.v3.GrpcService.EnvoyGrpc.cluster_name": types.CLUSTER,
     "envoy.extensions.filters.network.http_connection_manager.v3.Rds.route_config_name": types.ROUTE_CONFIGURATION,
     "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig.name": types.SECRET,

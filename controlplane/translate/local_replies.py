@@ -28,6 +28,7 @@ from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.struct_pb2 import Struct
 
 from controlplane.translate.wellknown import packed
+from servicekit.contracts.data_plane import RESERVED_PREFIX
 from servicekit.problems import MEDIA_TYPE, problem
 
 _RUNTIME_KEY = "gateway.local_replies"
@@ -85,7 +86,7 @@ def local_reply_config() -> LocalReplyConfig:
             _kept(_any([_details(_SERVICE_DECIDED), _is_grpc()])),
             _rewritten(_details(["ext_authz_error"]), _NO_DECISION),
             *(_rewritten(_flags(reply.flags, reply.status), reply) for reply in _BY_FLAG),
-            *(_rewritten(_status(reply.status), reply) for reply in _BY_STATUS),
+            *(_rewritten(_all([_status(reply.status), _is_ours()]), reply) for reply in _BY_STATUS),
         ]
     )
 
@@ -109,12 +110,25 @@ def _any(filters: Iterable[AccessLogFilter]) -> AccessLogFilter:
     return AccessLogFilter(or_filter=OrFilter(filters=filters))
 
 
+def _all(filters: Iterable[AccessLogFilter]) -> AccessLogFilter:
+    return AccessLogFilter(and_filter=AndFilter(filters=filters))
+
+
+def _is_ours() -> AccessLogFilter:
+    """Not the answer that a route of the document gives: that stays as it was written."""
+    return _expression(f"response.code_details != 'direct_response' || xds.route_name.startsWith('{RESERVED_PREFIX}')")
+
+
 def _details(details: Iterable[str]) -> AccessLogFilter:
     """The reason that Envoy gives, which tells a service's denial from its silence; no plain filter reads it."""
-    expression = ExpressionFilter(expression=f"response.code_details in {json.dumps(list(details))}")
+    return _expression(f"response.code_details in {json.dumps(list(details))}")
+
+
+def _expression(expression: str) -> AccessLogFilter:
+    packed_expression = packed(ExpressionFilter(expression=expression))
     return AccessLogFilter(
         extension_filter=ExtensionFilter(
-            name="envoy.access_loggers.extension_filters.cel", typed_config=packed(expression)
+            name="envoy.access_loggers.extension_filters.cel", typed_config=packed_expression
         )
     )
 
@@ -127,7 +141,7 @@ def _is_grpc() -> AccessLogFilter:
 
 def _flags(flags: Iterable[str], status: int) -> AccessLogFilter:
     by_flag = AccessLogFilter(response_flag_filter=ResponseFlagFilter(flags=flags))
-    return AccessLogFilter(and_filter=AndFilter(filters=[by_flag, _status(status)]))
+    return _all([by_flag, _status(status)])
 
 
 def _status(status: int) -> AccessLogFilter:

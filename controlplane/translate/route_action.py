@@ -1,29 +1,102 @@
-"""What happens to a request that a route took: cluster, time-outs, retries."""
+"""What happens to a request that a route took: clusters, time-outs, retries; or a redirect, or an answer."""
 
 from __future__ import annotations
 
-from envoy.config.route.v3.route_components_pb2 import RetryPolicy, RouteAction
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from envoy.config.core.v3.base_pb2 import DataSource, RuntimeFractionalPercent
+from envoy.config.route.v3.route_components_pb2 import (
+    DirectResponseAction,
+    RedirectAction,
+    RetryPolicy,
+    RouteAction,
+    WeightedCluster,
+)
 from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import PreviousHostsPredicate
+from envoy.type.v3.percent_pb2 import FractionalPercent
 
 from controlplane import model
 from controlplane.translate import names
 from controlplane.translate.limits import STREAM_IDLE_SECONDS
+from controlplane.translate.path_rewrite import path_rewrite
 from controlplane.translate.route_match import method_matcher
 from controlplane.translate.wellknown import duration, packed, uint32
 
 _PREVIOUS_HOSTS = "envoy.retry_host_predicates.previous_hosts"
 _HOST_TRIES = 3
+_REDIRECTS: Final[Mapping[int, RedirectAction.RedirectResponseCode]] = MappingProxyType(
+    {
+        301: RedirectAction.MOVED_PERMANENTLY,
+        302: RedirectAction.FOUND,
+        303: RedirectAction.SEE_OTHER,
+        307: RedirectAction.TEMPORARY_REDIRECT,
+        308: RedirectAction.PERMANENT_REDIRECT,
+    }
+)
 
 
-def route_action(route: model.Route) -> RouteAction:
-    """Forward to the route's upstream."""
-    action = RouteAction(cluster=names.cluster(route.upstream), timeout=duration(route.timeout))
+def route_action(route: model.Route, forward: model.Forward) -> RouteAction:
+    """Forward to the route's upstreams."""
+    action = RouteAction(
+        timeout=duration(route.timeout),
+        request_mirror_policies=[_mirror(one) for one in forward.mirrors],
+        **_destination(forward.shares),
+        **path_rewrite(route.match.path, forward.path),
+    )
+    if forward.host is not None:
+        action.host_rewrite_literal = forward.host
+        action.append_x_forwarded_host = True
     if route.timeout > STREAM_IDLE_SECONDS:
         # A backend that thinks for longer than the listener lets a stream idle would be cut off before its time.
         action.idle_timeout.CopyFrom(duration(route.timeout))
     if route.retry.attempts:
         action.retry_policy.CopyFrom(_retry_policy(route.retry))
     return action
+
+
+def redirect_action(match: model.PathMatch, redirect: model.Redirect) -> RedirectAction:
+    """Send the client elsewhere."""
+    action = RedirectAction(
+        response_code=_REDIRECTS[redirect.status],
+        strip_query=redirect.strip_query,
+        host_redirect=redirect.host or "",
+        port_redirect=redirect.port or 0,
+        **_location(match, redirect.path),
+    )
+    if redirect.scheme is not None:
+        action.scheme_redirect = redirect.scheme
+    return action
+
+
+def direct_response(respond: model.Respond) -> DirectResponseAction:
+    """Answer at once."""
+    return DirectResponseAction(status=respond.status, body=DataSource(inline_string=respond.body))
+
+
+def _destination(shares: Sequence[model.Share]) -> dict[str, object]:
+    if len(shares) == 1:
+        return {"cluster": names.cluster(shares[0].upstream)}
+    weights = [
+        WeightedCluster.ClusterWeight(name=names.cluster(share.upstream), weight=uint32(share.weight))
+        for share in shares
+    ]
+    return {"weighted_clusters": WeightedCluster(clusters=weights)}
+
+
+def _mirror(mirror: model.Mirror) -> RouteAction.RequestMirrorPolicy:
+    millionths = FractionalPercent(numerator=round(mirror.share * 1_000_000), denominator=FractionalPercent.MILLION)
+    return RouteAction.RequestMirrorPolicy(
+        cluster=names.cluster(mirror.upstream),
+        runtime_fraction=RuntimeFractionalPercent(default_value=millionths),
+        # Envoy would call the host "name-shadow", which no backend with virtual hosts knows.
+        disable_shadow_host_suffix_append=True,
+    )
+
+
+def _location(match: model.PathMatch, path: model.PathRewrite | None) -> dict[str, object]:
+    return {"path_redirect": path.value} if path is not None and path.kind == "whole" else path_rewrite(match, path)
 
 
 def _retry_policy(retry: model.RetryPolicy) -> RetryPolicy:

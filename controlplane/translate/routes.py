@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from envoy.config.core.v3.base_pb2 import HeaderValueOption
 from envoy.config.route.v3.route_components_pb2 import Route, VirtualHost
 from envoy.config.route.v3.route_pb2 import RouteConfiguration
 
+from controlplane import model
 from controlplane.model import PathMatch
-from controlplane.translate import filter_order, names, own_routes
+from controlplane.translate import filter_order, header_changes, names, own_routes
 from controlplane.translate.http_filter import RouteContext
-from controlplane.translate.route_action import route_action
+from controlplane.translate.route_action import direct_response, redirect_action, route_action
 from controlplane.translate.route_match import route_match
 
 ANY_HOST = "*"
@@ -51,9 +53,28 @@ def _virtual_host(domain: str, built: Iterable[tuple[RouteContext, Route]]) -> V
 
 
 def _route(context: RouteContext) -> Route:
+    route = context.route
     return Route(
-        name=context.route.name,
-        match=route_match(context.route.match),
-        route=route_action(context.route),
+        name=route.name,
+        match=route_match(route.match),
         typed_per_filter_config=filter_order.on_route(context),
+        request_headers_to_add=header_changes.added(route.request_headers),
+        request_headers_to_remove=route.request_headers.remove,
+        response_headers_to_add=[*_content_type(route.action), *header_changes.added(route.response_headers)],
+        response_headers_to_remove=route.response_headers.remove,
+        **_action(route),
     )
+
+
+def _action(route: model.Route) -> dict[str, object]:
+    if isinstance(route.action, model.Respond):
+        return {"direct_response": direct_response(route.action)}
+    if isinstance(route.action, model.Redirect):
+        return {"redirect": redirect_action(route.match.path, route.action)}
+    return {"route": route_action(route, route.action)}
+
+
+def _content_type(action: model.Action) -> list[HeaderValueOption]:
+    if not isinstance(action, model.Respond) or not action.body:
+        return []
+    return header_changes.added(model.HeaderChanges(set={"content-type": (action.content_type,)}))

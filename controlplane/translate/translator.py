@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from controlplane.model import Gateway, Listener, Route, Upstream
+from controlplane.model import Gateway, Listener, Route, Upstream, upstreams_of
 from controlplane.translate import names
 from controlplane.translate.auth_rules import RuleBook
 from controlplane.translate.clusters import cluster, uses_eds
@@ -41,7 +41,7 @@ class Translator:
             yield self._listener(source)
         yield encode_message(names.ROUTES, route_configuration([self._contexts[route.name] for route in routes]))
         # A cluster without traffic would still connect and be health-checked.
-        used = {route.upstream for route in routes}
+        used = {name for route in routes for name in upstreams_of(route.action)}
         for upstream in self._gateway.upstreams:
             if upstream.name in used:
                 yield from self._upstream(upstream)

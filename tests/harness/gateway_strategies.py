@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from controlplane.model import (
     Endpoint,
     Gateway,
-    HeaderMatch,
     IdentityProvider,
     RateLimit,
     RetryPolicy,
     Route,
     Upstream,
+    ValueMatch,
 )
 from tests.harness import gateways as g
 
@@ -122,5 +122,5 @@ def gateways(draw: st.DrawFn, prefix: str = "") -> Gateway:
     )
 
 
-def _header(kind: str) -> HeaderMatch:
-    return HeaderMatch(name="x-beta", kind=kind, value="1")  # type: ignore[arg-type]  # one of the four words
+def _header(kind: str) -> ValueMatch:
+    return ValueMatch(name="x-beta", kind=kind, value="1")  # type: ignore[arg-type]  # one of the four words

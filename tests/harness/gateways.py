@@ -8,6 +8,7 @@ from controlplane.model import (
     ApiKeyProvider,
     CircuitBreaker,
     Endpoint,
+    Forward,
     Gateway,
     HealthCheck,
     JwtProvider,
@@ -17,6 +18,7 @@ from controlplane.model import (
     RetryPolicy,
     Route,
     RouteMatch,
+    Share,
     Upstream,
 )
 from controlplane.translate import translate_release
@@ -86,12 +88,12 @@ def match(path: str = "/", kind: str = "prefix", **changes: Any) -> RouteMatch:
 
 
 def route(path: str = "/", kind: str = "prefix", **changes: Any) -> Route:
-    """An open route to ``resumes``, called like its path. ``hosts``, ``methods`` and ``headers`` go to its match."""
-    of_match = {key: changes.pop(key) for key in ("hosts", "methods", "headers") if key in changes}
+    """An open route to ``resumes``, called like its path. ``hosts``, ``methods`` and the like go to its match."""
+    of_match = {key: changes.pop(key) for key in ("hosts", "methods", "headers", "query", "cookies") if key in changes}
     values: dict[str, Any] = {
         "name": path,
         "match": match(path, kind, **of_match),
-        "upstream": "resumes",
+        "action": Forward(shares=(Share(upstream=changes.pop("upstream", "resumes"), weight=1),)),
         "authenticate": (),
         "scopes": (),
         "rate_limits": (),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from controlplane.model import Gateway, HeaderMatch, RetryPolicy
+from controlplane.model import Gateway, RetryPolicy, ValueMatch
 from tests.harness import gateways as g
 from tests.harness.plane import Plane, running_plane
 
@@ -28,8 +28,8 @@ def make(port: int, backend: int) -> Gateway:
         g.route("/v[0-9]+/x", "regex", name="regex"),
         g.route("/write", name="write", methods=("POST", "PUT")),
         g.route("/write", name="read"),
-        g.route("/h", name="header", headers=(HeaderMatch(name="x-beta", kind="exact", value="1"),)),
-        g.route("/h", name="no-header", headers=(HeaderMatch(name="x-beta", kind="absent"),)),
+        g.route("/h", name="header", headers=(ValueMatch(name="x-beta", kind="exact", value="1"),)),
+        g.route("/h", name="no-header", headers=(ValueMatch(name="x-beta", kind="absent"),)),
         g.route("/host", name="one-host", hosts=("a.example.com",)),
         g.route("/host", name="all-below", hosts=("*.example.com",)),
         g.route("/host", name="any-host"),

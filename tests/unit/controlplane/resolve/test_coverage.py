@@ -7,7 +7,7 @@ from itertools import product
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controlplane.model import HeaderMatch, PathMatch, RouteMatch
+from controlplane.model import PathMatch, RouteMatch, ValueMatch
 from controlplane.resolve.coverage import RouteIndex
 
 PATHS = ("/", "/a", "/a/b", "/a/bb", "/c", "/a/", "/a/z", "/a/b/z", "/a/bb/z", "/c/z", "/z")
@@ -45,7 +45,7 @@ matches = st.builds(
     hosts=host_lists,
     methods=st.sampled_from([(), ("GET",), ("POST",), ("GET", "POST")]),
     headers=st.sets(st.sampled_from(["x-a", "x-b"])).map(
-        lambda names: tuple(HeaderMatch(name=name, kind="present") for name in sorted(names))
+        lambda names: tuple(ValueMatch(name=name, kind="present") for name in sorted(names))
     ),
 )
 

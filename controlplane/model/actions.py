@@ -1,0 +1,96 @@
+"""What a route does with a request: sends it on, sends the client elsewhere, or answers itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One upstream's part of the requests."""
+
+    upstream: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathRewrite:
+    """Another path for the one that matched."""
+
+    kind: Literal["prefix", "whole", "regex"]
+    """``prefix`` takes the place of the prefix that the route matches."""
+    value: str
+    pattern: str = ""
+    """Of ``regex``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """Who gets a copy."""
+
+    upstream: str
+    share: float
+    """Of the requests: more than 0, up to 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """To upstreams."""
+
+    shares: tuple[Share, ...]
+    path: PathRewrite | None = None
+    host: str | None = None
+    mirrors: tuple[Mirror, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirect:
+    """Elsewhere; ``None`` stays as it was asked for."""
+
+    status: int
+    scheme: Literal["http", "https"] | None = None
+    host: str | None = None
+    port: int | None = None
+    path: PathRewrite | None = None
+    strip_query: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Respond:
+    """An answer of the gateway's own."""
+
+    status: int
+    body: str
+    content_type: str
+
+
+Action: TypeAlias = Forward | Redirect | Respond
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """Something of the request, in the value of a header."""
+
+    name: str
+
+
+HeaderValue: TypeAlias = tuple[str | Variable, ...]
+"""Its pieces."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeaderChanges:
+    """Headers by name in lower case."""
+
+    set: Mapping[str, HeaderValue] = field(default_factory=dict)
+    add: Mapping[str, HeaderValue] = field(default_factory=dict)
+    remove: tuple[str, ...] = ()
+
+
+def upstreams_of(action: Action) -> Iterator[str]:
+    """Every upstream that the action needs."""
+    if isinstance(action, Forward):
+        yield from (share.upstream for share in action.shares)
+        yield from (mirror.upstream for mirror in action.mirrors)
