@@ -11,7 +11,7 @@ from controlplane.config.base import Section, mistake
 from controlplane.config.percent import Percent
 from controlplane.config.problems import quoted
 from controlplane.config.regexes import Regex
-from controlplane.config.texts import Host, Name, UrlPath, distinct
+from controlplane.config.texts import ExactHost, Name, UrlPath, distinct
 
 MOST_BODY = 4096
 """Bytes of an answer of the gateway's own: what Envoy takes in a route unless told otherwise."""
@@ -31,12 +31,6 @@ def _check_substitution(text: str) -> str:
     return text
 
 
-def _check_exact_host(host: str) -> str:
-    if "*" in host:
-        raise mistake("host", "one host, not a pattern")
-    return host
-
-
 def _check_body(text: str) -> str:
     if len(text.encode()) > MOST_BODY:
         raise mistake("too-long", f"an answer of the gateway's own has at most {MOST_BODY} bytes")
@@ -49,7 +43,6 @@ def _check_content_type(text: str) -> str:
     return text
 
 
-ExactHost = Annotated[Host, AfterValidator(_check_exact_host)]
 Substitution = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(_check_substitution)]
 """What takes the place of what a regular expression matches."""
 

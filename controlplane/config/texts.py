@@ -76,6 +76,12 @@ def _check_host(text: str) -> str:
     return text
 
 
+def _check_exact_host(host: str) -> str:
+    if "*" in host:
+        raise mistake("host", "one host, not a pattern")
+    return host
+
+
 def _check_ip(text: str) -> str:
     try:
         ipaddress.ip_address(text)
@@ -150,6 +156,7 @@ LabelValue = Annotated[str, _label_value_check, _label_value_schema]
 
 UrlPath = Annotated[str, AfterValidator(_check_path), Field(json_schema_extra={"pattern": "^/"})]
 Host = Annotated[str, AfterValidator(_check_host), Field(json_schema_extra={"pattern": _HOST})]
+ExactHost = Annotated[Host, AfterValidator(_check_exact_host)]
 IpAddress = Annotated[str, AfterValidator(_check_ip)]
 Unique = AfterValidator(_check_unique)
 """Annotates a list in which nothing stands twice."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
+from controlplane.config.balancing import HashOn
 from controlplane.config.base import Section, mistake
 from controlplane.config.durations import Duration
-from controlplane.config.texts import Name, UrlPath
+from controlplane.config.health_checks import HealthCheck
+from controlplane.config.percent import Percent
+from controlplane.config.texts import Name
 from controlplane.config.urls import EndpointUrlText
 
 _MAX_CONCURRENT = 1_000_000
@@ -21,6 +24,8 @@ class Endpoint(Section):
     """`http://host:port` or `https://host:port`. An IP address is used as it is, a name is resolved by DNS."""
     weight: int = Field(default=1, ge=1, le=128)
     """Its share of the requests, relative to the others'."""
+    priority: int = Field(default=0, ge=0, le=10)
+    """Endpoints of priority 1 get requests when too few of priority 0 are well, and so on."""
 
 
 def _from_url(value: Any) -> Any:
@@ -31,19 +36,13 @@ def _from_url(value: Any) -> Any:
     return value
 
 
-class HealthCheck(Section):
-    """An active HTTP check of each endpoint; an answer of 200 to 299 is healthy."""
+class FailureRate(Section):
+    """A share of failed requests that takes an endpoint out."""
 
-    path: UrlPath
-    """What is requested."""
-    interval: Annotated[float, Duration(least=0.1, most=3600)] = 5.0
-    """Time between two checks."""
-    timeout: Annotated[float, Duration(least=0.01, most=3600)] = 2.0
-    """How long an answer may take."""
-    unhealthy_threshold: int = Field(default=3, ge=1, le=100)
-    """Failures in a row that take an endpoint out."""
-    healthy_threshold: int = Field(default=2, ge=1, le=100)
-    """Successes in a row that bring it back."""
+    above: Annotated[float, Percent(least=0.01)]
+    """5xx answers and failed connections among its requests of the last 5 s, at least."""
+    requests: int = Field(default=50, ge=1, le=_MAX_CONCURRENT)
+    """Of fewer requests in that time no share is taken."""
 
 
 class CircuitBreaker(Section):
@@ -51,6 +50,12 @@ class CircuitBreaker(Section):
 
     consecutive_failures: int | None = Field(default=None, ge=1, le=10_000)
     """5xx answers or failed connections in a row that take an endpoint out; without it, none does."""
+    gateway_failures: int | None = Field(default=None, ge=1, le=10_000)
+    """502, 503, 504 or failed connections in a row that take an endpoint out."""
+    failure_rate: FailureRate | None = None
+    """A share of failures that takes an endpoint out, in a row or not."""
+    max_ejected: Annotated[float, Percent(least=0.01)] = 1.0
+    """How much of the upstream may be out at a time because of all this; one endpoint may always."""
     open_for: Annotated[float, Duration(least=0.1, most=3600)] = 30.0
     """How long an endpoint stays out the first time."""
     max_connections: int = Field(default=1024, ge=1, le=_MAX_CONCURRENT)
@@ -72,13 +77,42 @@ class Upstream(Section):
         Annotated[Endpoint, BeforeValidator(_from_url, json_schema_input_type=EndpointUrlText | Endpoint)]
     ] = Field(min_length=1, max_length=1000)
     """Its addresses; all speak TLS (`https`) or none does."""
-    load_balancing: Literal["round_robin", "least_request", "random"] = "round_robin"
-    """Which endpoint gets the next request."""
+    load_balancing: Literal["round_robin", "least_request", "random", "ring_hash", "maglev"] = "round_robin"
+    """Which endpoint gets the next request. The last two go by `hash_on`."""
+    hash_on: HashOn | None = None
+    """What ties requests to an endpoint: all of these together, of those that a request has; without any, chance."""
+    slow_start: Annotated[float, Duration(least=1, most=3600)] | None = None
+    """How long a new endpoint's share grows until it is whole; for `round_robin` and `least_request`."""
+    panic_threshold: Annotated[float, Percent()] = 0.0
+    """When less of the upstream is well, all endpoints get requests, the sick ones too; `0%` is never."""
     http2: bool = False
     """Speak HTTP/2 to the endpoints (gRPC needs it); HTTP/1.1 otherwise."""
     connect_timeout: Annotated[float, Duration(least=0.01, most=300)] = 2.0
     """How long a connection may take to open."""
+    max_connection_age: Annotated[float, Duration(least=1, most=86_400)] | None = None
+    """How long a connection is used for new requests."""
+    max_requests_per_connection: int | None = Field(default=None, ge=1, le=_MAX_CONCURRENT)
+    """How many requests a connection is used for."""
+    proxy_protocol: Literal["v1", "v2"] | None = None
+    """Tell the endpoint the client's address before everything else. Each client has connections of its own then."""
     health_check: HealthCheck | None = None
     """Active checks; without it, endpoints are taken to be healthy."""
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     """Limits and the breaker."""
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        way, by_hash = self.load_balancing, self.load_balancing in ("ring_hash", "maglev")
+        if by_hash and self.hash_on is None:
+            raise mistake("hash-on", f"{way} needs to know by what", "add hash_on")
+        if self.hash_on is not None and not by_hash:
+            raise mistake("hash-on", f"{way} asks for nothing of the request", "take ring_hash or maglev")
+        if self.slow_start is not None and way not in ("round_robin", "least_request"):
+            raise mistake("slow-start", f"{way} has no slow start", "take round_robin or least_request")
+        if self.health_check is not None and self.health_check.grpc is not None and not self.http2:
+            raise mistake("grpc", "a check by gRPC speaks HTTP/2", "add http2: true")
+        there = {endpoint.priority for endpoint in self.endpoints}
+        if gaps := {*range(max(there))} - there:
+            hint = "priorities begin at 0 and leave none out"
+            raise mistake("priority", f"no endpoint has priority {min(gaps)}", hint)
+        return self

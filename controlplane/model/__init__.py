@@ -25,7 +25,7 @@ from controlplane.model.routes import (
     RouteMatch,
     ValueMatch,
 )
-from controlplane.model.upstreams import CircuitBreaker, Endpoint, HealthCheck, Upstream
+from controlplane.model.upstreams import CircuitBreaker, Endpoint, HashKey, HealthCheck, Upstream
 
 __all__ = [
     "EDGE",
@@ -38,6 +38,7 @@ __all__ = [
     "Endpoint",
     "Forward",
     "Gateway",
+    "HashKey",
     "HeaderChanges",
     "HeaderValue",
     "HealthCheck",

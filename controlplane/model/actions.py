@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from controlplane.model.upstreams import HashKey
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
@@ -43,6 +45,8 @@ class Forward:
     path: PathRewrite | None = None
     host: str | None = None
     mirrors: tuple[Mirror, ...] = ()
+    hash_on: tuple[HashKey, ...] = ()
+    """What ties requests to endpoints, of all upstreams together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,17 +14,35 @@ class Endpoint:
     """An IP address, or a DNS name when :attr:`Upstream.discovery` is ``dns``."""
     port: int
     weight: int = 1
+    priority: int = 0
+    """0 first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
-    """An active HTTP check; 200 to 299 is healthy."""
+    """An active check."""
 
     path: str
+    """Of a check by HTTP; of one by gRPC the service."""
     interval: float
     timeout: float
     unhealthy_threshold: int
     healthy_threshold: int
+    kind: Literal["http", "grpc", "tcp"] = "http"
+    host: str | None = None
+    """``None`` is the endpoint's own."""
+    statuses: tuple[tuple[int, int], ...] = ((200, 299),)
+    """Ranges of healthy answers, both ends included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HashKey:
+    """What of a request decides which endpoint gets it."""
+
+    kind: Literal["header", "cookie", "query", "client_ip"]
+    name: str = ""
+    ttl: float | None = None
+    """For how long a client is given the cookie; 0 until its browser ends; ``None`` never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +56,12 @@ class CircuitBreaker:
     max_pending_requests: int
     max_requests: int
     max_retries: int
+    gateway_failures: int | None = None
+    """The same of 502, 503, 504 and connection failures alone."""
+    failure_rate: float | None = None
+    """The part of failures among :attr:`failure_requests` or more that takes an endpoint out."""
+    failure_requests: int = 50
+    max_ejected: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +74,13 @@ class Upstream:
     tls: bool
     """Whether the endpoints speak TLS (``https://``)."""
     http2: bool
-    load_balancing: Literal["round_robin", "least_request", "random"]
+    load_balancing: Literal["round_robin", "least_request", "random", "ring_hash", "maglev"]
     connect_timeout: float
     health_check: HealthCheck | None
     circuit_breaker: CircuitBreaker
+    hash_on: tuple[HashKey, ...] = ()
+    slow_start: float | None = None
+    panic_threshold: float = 0.0
+    max_connection_age: float | None = None
+    max_requests_per_connection: int | None = None
+    proxy_protocol: Literal["v1", "v2"] | None = None

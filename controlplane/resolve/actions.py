@@ -11,15 +11,18 @@ from controlplane.config.header_changes import RequestHeaders, ResponseHeaders, 
 from controlplane.config.routes import Route
 
 
-def action(written: Route) -> model.Action:
-    """What a route does."""
+def action(written: Route, upstreams: Mapping[str, model.Upstream]) -> model.Action:
+    """What a route does with its share of ``upstreams``."""
     if written.respond is not None:
         respond = written.respond
         return model.Respond(status=respond.status, body=respond.body, content_type=respond.content_type)
     if written.redirect is not None:
         return _redirect(written.redirect)
+    shares = _shares(written)
+    keys = (key for share in shares if share.upstream in upstreams for key in upstreams[share.upstream].hash_on)
     return model.Forward(
-        shares=_shares(written),
+        shares=shares,
+        hash_on=tuple(dict.fromkeys(keys)),
         path=_path(written.rewrite),
         host=written.rewrite.host.lower() if written.rewrite.host else None,
         mirrors=tuple(model.Mirror(upstream=one.upstream, share=one.share) for one in written.mirror),

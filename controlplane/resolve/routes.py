@@ -21,17 +21,18 @@ def resolve_routes(document: GatewayConfig, draft: Draft) -> None:
     """Turn every route into its model."""
     matches = [_match(route.match) for route in document.routes]
     names = derive_names([route.name for route in document.routes], matches)
+    upstreams = {upstream.name: upstream for upstream in draft.upstreams}
     for index, (name, match, written) in enumerate(zip(names, matches, document.routes, strict=True)):
-        route = _route(name, match, written, document.defaults)
+        route = _route(name, match, action(written, upstreams), written, document.defaults)
         _check_times(index, route, draft)
         draft.routes.append(route)
 
 
-def _route(name: str, match: model.RouteMatch, written: Route, defaults: Defaults) -> model.Route:
+def _route(name: str, match: model.RouteMatch, does: model.Action, written: Route, defaults: Defaults) -> model.Route:
     return model.Route(
         name=name,
         match=match,
-        action=action(written),
+        action=does,
         authenticate=tuple(written.authenticate),
         scopes=tuple(sorted(written.scopes)),
         rate_limits=tuple(written.rate_limits),

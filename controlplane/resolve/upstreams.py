@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from controlplane import config, model
-from controlplane.config.upstreams import CircuitBreaker, HealthCheck, Upstream
+from controlplane.config.balancing import HashKey
+from controlplane.config.health_checks import HealthCheck
+from controlplane.config.upstreams import CircuitBreaker, Upstream
 from controlplane.config.urls import EndpointUrl, parse_endpoint_url
 from controlplane.resolve.draft import Draft
 
@@ -20,7 +22,7 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
     return model.Upstream(
         name=written.name,
         endpoints=tuple(
-            model.Endpoint(host=url.host, port=url.port, weight=endpoint.weight)
+            model.Endpoint(host=url.host, port=url.port, weight=endpoint.weight, priority=endpoint.priority)
             for url, endpoint in zip(urls, written.endpoints, strict=True)
         ),
         discovery="static" if all(url.is_ip for url in urls) else "dns",
@@ -30,7 +32,23 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
         connect_timeout=written.connect_timeout,
         health_check=_health_check(written.health_check) if written.health_check else None,
         circuit_breaker=_circuit_breaker(written.circuit_breaker),
+        hash_on=tuple(map(_hash_key, written.hash_on or ())),
+        slow_start=written.slow_start,
+        panic_threshold=written.panic_threshold,
+        max_connection_age=written.max_connection_age,
+        max_requests_per_connection=written.max_requests_per_connection,
+        proxy_protocol=written.proxy_protocol,
     )
+
+
+def _hash_key(written: HashKey) -> model.HashKey:
+    if written.header is not None:
+        return model.HashKey(kind="header", name=written.header)
+    if written.cookie is not None:
+        return model.HashKey(kind="cookie", name=written.cookie, ttl=written.ttl)
+    if written.query is not None:
+        return model.HashKey(kind="query", name=written.query)
+    return model.HashKey(kind="client_ip")
 
 
 def _check_endpoints(upstream: int, urls: list[EndpointUrl], draft: Draft) -> None:
@@ -50,12 +68,20 @@ def _check_endpoints(upstream: int, urls: list[EndpointUrl], draft: Draft) -> No
 
 def _health_check(written: HealthCheck) -> model.HealthCheck:
     return model.HealthCheck(
-        path=written.path,
+        kind="http" if written.path is not None else "tcp" if written.tcp else "grpc",
+        path=written.path or written.grpc or "",
+        host=written.host,
+        statuses=tuple(map(_range, written.statuses)),
         interval=written.interval,
         timeout=written.timeout,
         unhealthy_threshold=written.unhealthy_threshold,
         healthy_threshold=written.healthy_threshold,
     )
+
+
+def _range(statuses: str) -> tuple[int, int]:
+    first, _, last = statuses.partition("-")
+    return int(first), int(last or first)
 
 
 def _circuit_breaker(written: CircuitBreaker) -> model.CircuitBreaker:
@@ -66,4 +92,8 @@ def _circuit_breaker(written: CircuitBreaker) -> model.CircuitBreaker:
         max_pending_requests=written.max_pending_requests,
         max_requests=written.max_requests,
         max_retries=written.max_retries,
+        gateway_failures=written.gateway_failures,
+        failure_rate=written.failure_rate.above if written.failure_rate else None,
+        failure_requests=written.failure_rate.requests if written.failure_rate else 50,
+        max_ejected=written.max_ejected,
     )

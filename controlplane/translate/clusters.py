@@ -29,6 +29,8 @@ _LB_POLICIES: Mapping[str, Cluster.LbPolicy] = {
     "round_robin": Cluster.ROUND_ROBIN,
     "least_request": Cluster.LEAST_REQUEST,
     "random": Cluster.RANDOM,
+    "ring_hash": Cluster.RING_HASH,
+    "maglev": Cluster.MAGLEV,
 }
 
 
@@ -38,8 +40,8 @@ def cluster(upstream: model.Upstream) -> Cluster:
         name=names.cluster(upstream.name),
         connect_timeout=duration(upstream.connect_timeout),
         lb_policy=_LB_POLICIES[upstream.load_balancing],
-        # Never send to endpoints known to be bad: an open breaker answers 503 at once.
-        common_lb_config=Cluster.CommonLbConfig(healthy_panic_threshold=Percent(value=0)),
+        # At 0 nothing is ever sent to endpoints known to be bad: an open breaker answers 503 at once.
+        common_lb_config=Cluster.CommonLbConfig(healthy_panic_threshold=Percent(value=upstream.panic_threshold * 100)),
         circuit_breakers=circuit_breakers(upstream.circuit_breaker),
         outlier_detection=outlier_detection(upstream.circuit_breaker),
         health_checks=health_checks(upstream),
@@ -50,9 +52,20 @@ def cluster(upstream: model.Upstream) -> Cluster:
         typed_extension_protocol_options={_HTTP_OPTIONS: packed(_http_options(upstream))},
         **_discovery(upstream),
     )
-    if upstream.tls:
+    if upstream.tls or upstream.proxy_protocol is not None:
         built.transport_socket.CopyFrom(transport_socket(upstream))
+    _balance(built, upstream)
     return built
+
+
+def _balance(built: Cluster, upstream: model.Upstream) -> None:
+    if upstream.slow_start is None:
+        return
+    slowly = Cluster.SlowStartConfig(slow_start_window=duration(upstream.slow_start))
+    if upstream.load_balancing == "least_request":
+        built.least_request_lb_config.slow_start_config.CopyFrom(slowly)
+    else:
+        built.round_robin_lb_config.slow_start_config.CopyFrom(slowly)
 
 
 def uses_eds(upstream: model.Upstream) -> bool:
@@ -80,8 +93,13 @@ def _discovery(upstream: model.Upstream) -> dict[str, object]:
 
 def _http_options(upstream: model.Upstream) -> upstream_http.HttpProtocolOptions:
     explicit = upstream_http.HttpProtocolOptions.ExplicitHttpConfig
+    common = HttpProtocolOptions(idle_timeout=duration(_IDLE_SECONDS))
+    if upstream.max_connection_age is not None:
+        common.max_connection_duration.CopyFrom(duration(upstream.max_connection_age))
+    if upstream.max_requests_per_connection is not None:
+        common.max_requests_per_connection.CopyFrom(uint32(upstream.max_requests_per_connection))
     return upstream_http.HttpProtocolOptions(
-        common_http_protocol_options=HttpProtocolOptions(idle_timeout=duration(_IDLE_SECONDS)),
+        common_http_protocol_options=common,
         explicit_http_config=explicit(http2_protocol_options=Http2ProtocolOptions())
         if upstream.http2
         else explicit(http_protocol_options=Http1ProtocolOptions()),

@@ -15,15 +15,21 @@ def load_assignment(upstream: model.Upstream) -> ClusterLoadAssignment:
     """Sent over EDS for a ``static`` upstream without health checks, part of the cluster for any other."""
     return ClusterLoadAssignment(
         cluster_name=names.cluster(upstream.name),
-        endpoints=[LocalityLbEndpoints(lb_endpoints=[_lb_endpoint(e, upstream) for e in upstream.endpoints])],
+        endpoints=[_of_priority(priority, upstream) for priority in sorted({e.priority for e in upstream.endpoints})],
     )
+
+
+def _of_priority(priority: int, upstream: model.Upstream) -> LocalityLbEndpoints:
+    found = [_lb_endpoint(endpoint, upstream) for endpoint in upstream.endpoints if endpoint.priority == priority]
+    return LocalityLbEndpoints(priority=priority, lb_endpoints=found)
 
 
 def _lb_endpoint(source: model.Endpoint, upstream: model.Upstream) -> LbEndpoint:
     endpoint = Endpoint(address=socket_address(source.host, source.port))
     if upstream.discovery == "dns":
         endpoint.hostname = source.host
-    if upstream.health_check is not None:
+    check = upstream.health_check
+    if check is not None and check.host is None and check.kind != "tcp":
         # Else checks carry the cluster's name as Host, which many backends refuse.
         endpoint.health_check_config.hostname = f"[{source.host}]" if ":" in source.host else source.host
     return LbEndpoint(endpoint=endpoint, load_balancing_weight=uint32(source.weight))

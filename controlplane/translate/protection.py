@@ -7,11 +7,13 @@ from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
 from envoy.config.core.v3.health_check_pb2 import HealthCheck
 from envoy.type.v3.http_pb2 import CodecClientType
 from envoy.type.v3.range_pb2 import Int64Range
+from google.protobuf.wrappers_pb2 import UInt32Value
 
 from controlplane import model
-from controlplane.translate.wellknown import duration, false, uint32
+from controlplane.translate.wellknown import duration, false, true, uint32
 
 _SWEEP_SECONDS = 1.0
+_RATE_SECONDS = 5.0
 _JITTER_PERCENT = 10
 
 
@@ -33,25 +35,43 @@ def outlier_detection(breaker: model.CircuitBreaker) -> OutlierDetection | None:
     An endpoint that fails again at once stays out longer each time, five minutes at most. All endpoints may be out at
     once: with the panic threshold at 0 that is 503 without a try.
     """
-    if breaker.consecutive_failures is None:
+    failures, gateway, rate = breaker.consecutive_failures, breaker.gateway_failures, breaker.failure_rate
+    if failures is None and gateway is None and rate is None:
         return None
-    failures, always, never = uint32(breaker.consecutive_failures), uint32(100), uint32(0)
-    return OutlierDetection(
-        consecutive_5xx=failures,
-        enforcing_consecutive_5xx=always,
+    least = min((count for count in (failures, gateway) if count is not None), default=None)
+    found = OutlierDetection(
+        enforcing_consecutive_5xx=_enforced(failures),
+        enforcing_consecutive_gateway_failure=_enforced(gateway),
         # Connections that fail count by themselves: a 5xx between them must not start the count anew.
         split_external_local_origin_errors=True,
-        consecutive_local_origin_failure=failures,
-        enforcing_consecutive_local_origin_failure=always,
-        enforcing_success_rate=never,
-        enforcing_local_origin_success_rate=never,
-        max_ejection_percent=always,
+        enforcing_consecutive_local_origin_failure=_enforced(least),
+        enforcing_failure_percentage=_enforced(rate),
+        enforcing_failure_percentage_local_origin=_enforced(rate),
+        enforcing_success_rate=_enforced(None),
+        enforcing_local_origin_success_rate=_enforced(None),
+        max_ejection_percent=uint32(round(breaker.max_ejected * 100)),
+        always_eject_one_host=true(),
         base_ejection_time=duration(breaker.open_for),
-        # Endpoints return when Envoy looks, and it looks this often.
-        interval=duration(min(_SWEEP_SECONDS, breaker.open_for)),
+        # Endpoints return when Envoy looks, and it looks this often; rates are those of the time between.
+        interval=duration(_RATE_SECONDS if rate is not None else min(_SWEEP_SECONDS, breaker.open_for)),
         # A health page that answers says nothing of the requests that fail.
         successful_active_health_check_uneject_host=false(),
     )
+    if failures is not None:
+        found.consecutive_5xx.CopyFrom(uint32(failures))
+    if gateway is not None:
+        found.consecutive_gateway_failure.CopyFrom(uint32(gateway))
+    if least is not None:
+        found.consecutive_local_origin_failure.CopyFrom(uint32(least))
+    if rate is not None:
+        found.failure_percentage_threshold.CopyFrom(uint32(round(rate * 100)))
+        found.failure_percentage_request_volume.CopyFrom(uint32(breaker.failure_requests))
+        found.failure_percentage_minimum_hosts.CopyFrom(uint32(1))
+    return found
+
+
+def _enforced(asked: float | None) -> UInt32Value:
+    return uint32(0 if asked is None else 100)
 
 
 def health_checks(upstream: model.Upstream) -> list[HealthCheck]:
@@ -67,10 +87,21 @@ def health_checks(upstream: model.Upstream) -> list[HealthCheck]:
             timeout=duration(check.timeout),
             unhealthy_threshold=uint32(check.unhealthy_threshold),
             healthy_threshold=uint32(check.healthy_threshold),
-            http_health_check=HealthCheck.HttpHealthCheck(
-                path=check.path,
-                expected_statuses=[Int64Range(start=200, end=300)],
-                codec_client_type=CodecClientType.HTTP2 if upstream.http2 else CodecClientType.HTTP1,
-            ),
+            **_question(check, upstream),
         )
     ]
+
+
+def _question(check: model.HealthCheck, upstream: model.Upstream) -> dict[str, object]:
+    if check.kind == "tcp":
+        return {"tcp_health_check": HealthCheck.TcpHealthCheck()}
+    if check.kind == "grpc":
+        asked = HealthCheck.GrpcHealthCheck(service_name=check.path, authority=check.host or "")
+        return {"grpc_health_check": asked}
+    http = HealthCheck.HttpHealthCheck(
+        path=check.path,
+        host=check.host or "",
+        expected_statuses=[Int64Range(start=first, end=last + 1) for first, last in check.statuses],
+        codec_client_type=CodecClientType.HTTP2 if upstream.http2 else CodecClientType.HTTP1,
+    )
+    return {"http_health_check": http}

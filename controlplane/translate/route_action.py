@@ -42,6 +42,7 @@ def route_action(route: model.Route, forward: model.Forward) -> RouteAction:
     action = RouteAction(
         timeout=duration(route.timeout),
         request_mirror_policies=[_mirror(one) for one in forward.mirrors],
+        hash_policy=[_hash_policy(key) for key in forward.hash_on],
         **_destination(forward.shares),
         **path_rewrite(route.match.path, forward.path),
     )
@@ -93,6 +94,20 @@ def _mirror(mirror: model.Mirror) -> RouteAction.RequestMirrorPolicy:
         # Envoy would call the host "name-shadow", which no backend with virtual hosts knows.
         disable_shadow_host_suffix_append=True,
     )
+
+
+def _hash_policy(key: model.HashKey) -> RouteAction.HashPolicy:
+    policy = RouteAction.HashPolicy
+    if key.kind == "header":
+        return policy(header=policy.Header(header_name=key.name))
+    if key.kind == "query":
+        return policy(query_parameter=policy.QueryParameter(name=key.name))
+    if key.kind == "client_ip":
+        return policy(connection_properties=policy.ConnectionProperties(source_ip=True))
+    if key.ttl is None:
+        return policy(cookie=policy.Cookie(name=key.name))
+    attributes = [policy.CookieAttribute(name="SameSite", value="Lax")]
+    return policy(cookie=policy.Cookie(name=key.name, ttl=duration(key.ttl), path="/", attributes=attributes))
 
 
 def _location(match: model.PathMatch, path: model.PathRewrite | None) -> dict[str, object]:

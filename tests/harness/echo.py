@@ -37,7 +37,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         headers = [[name.lower(), value] for name, value in self.headers.items()]
-        received = {"method": self.command, "path": self.path, "headers": dict(headers), "body": body.decode()}
+        received: dict[str, Any] = {
+            "method": self.command,
+            "path": self.path,
+            "headers": dict(headers),
+            "body": body.decode(),
+            "connection": self.client_address[1],
+            "port": self.server.port,
+        }
         self.server.requests.append(received)
         answer = json.dumps(received).encode()
         self.server.hold.wait(_LONGEST_HOLD)

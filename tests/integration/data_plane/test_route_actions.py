@@ -10,13 +10,9 @@ from dataclasses import dataclass
 import httpx
 import pytest
 
-from controlplane.config import load_document
-from controlplane.resolve import resolve
 from tests.harness.echo import Echo, running_echo
-from tests.harness.envoy import Envoy, envoy_settings, running_envoy, short_folder, static_bootstrap
-from tests.harness.gateways import edge_snapshot
-from tests.harness.guides import document_of
-from tests.harness.ports import free_port
+from tests.harness.envoy import Envoy
+from tests.harness.guides import running_guide
 from tests.harness.processes import wait_for
 
 
@@ -33,17 +29,12 @@ class Scene:
 @contextmanager
 def running_scene() -> Iterator[Scene]:
     """With the document of the guide."""
-    port = free_port()
-    with short_folder() as folder, running_echo() as one, running_echo() as two:
-        document = document_of("routing.md").replace("port: 8000", f"port: {port}")
-        for number, backend in ((8048, one), (8049, two)):
-            document = document.replace(f":{number}", f":{backend.port}")
-        gateway = resolve(load_document(document.encode(), origin="gateway.yaml"), listen_address="127.0.0.1")
-        settings = envoy_settings(folder)
-        bootstrap = static_bootstrap(edge_snapshot(gateway), settings)
-        client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
-        with running_envoy(bootstrap, settings, folder=folder) as envoy, client:
-            yield Scene(envoy, one, two, client)
+    with (
+        running_echo() as one,
+        running_echo() as two,
+        running_guide("routing.md", {8048: one.port, 8049: two.port}) as (envoy, client),
+    ):
+        yield Scene(envoy, one, two, client)
 
 
 @pytest.fixture(scope="module")
