@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from controlplane.admin.api import AdminParts, Limits, build_admin_app
 from controlplane.admin.security.headers import local_hosts
 from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
+from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
 from controlplane.events import Events
 from controlplane.history import History
@@ -91,6 +92,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             rollout=rollout,
             store=store,
             nodes=nodes,
+            auth=AuthServices(settings.auth_targets, client=client),
             events=events,
             health=health,
             registry=registry,

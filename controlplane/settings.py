@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -16,6 +17,13 @@ from servicekit.address import Address, AddressSetting
 def _check_ip(text: str) -> str:
     ipaddress.ip_address(text)
     return text
+
+
+def _check_target(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or parts.port is None or parts.path.strip("/") or parts.query:
+        raise ValueError("it is http://HOST:PORT, without a path")
+    return url
 
 
 class ControlPlaneSettings(AdminSettings):
@@ -43,6 +51,10 @@ class ControlPlaneSettings(AdminSettings):
 
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
+
+    auth_targets: tuple[Annotated[str, AfterValidator(_check_target)], ...] = ()
+    """The ext_authz services that `gateway auth keys` asks, as a JSON list of URLs: ``["http://ext-authz:18011"]``. A
+    name with several addresses is as many services."""
 
     csds_readers: tuple[str, ...] = ()
     """Names (subject alternative names) of client certificates that may read what every node has over xDS's own status

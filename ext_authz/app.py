@@ -14,6 +14,7 @@ from ext_authz.checker import Checker
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import PolicyError
 from ext_authz.key_fetcher import HttpKeyFetcher
+from ext_authz.key_report import report_route
 from ext_authz.key_ring import KeyRing
 from ext_authz.metrics import Metrics
 from ext_authz.rule_book import RuleBook
@@ -90,7 +91,10 @@ async def build(settings: ExtAuthzSettings) -> Process:
     health = Health(checks={"policy": subscription.complaint})
     return Process(
         health=health,
-        http=HttpServer(operations_app(health=health, registry=registry), settings.ext_authz_http_bind),
+        http=HttpServer(
+            operations_app(health=health, registry=registry, routes=[report_route(parts.keys.states, time.monotonic)]),
+            settings.ext_authz_http_bind,
+        ),
         grpc_server=server,
         tasks={"policy": subscription.run, "keys": parts.keys.run},
         on_stopped=parts.fetcher.aclose,

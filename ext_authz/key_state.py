@@ -113,6 +113,11 @@ class KeyState:
             self._absent.popitem(last=False)
 
     @property
+    def failures(self) -> int:
+        """Attempts to fetch that failed since the last that did not."""
+        return self._failures
+
+    @property
     def reachable(self) -> bool:
         """Whether the last attempt to fetch worked."""
         return self._failures == 0

@@ -15,7 +15,7 @@ class ExtAuthzSettings(XdsClientSettings):
     """Where Envoy asks (gRPC)."""
 
     ext_authz_http_bind: AddressSetting = Address(host="127.0.0.1", port=18011)
-    """Health and metrics."""
+    """Health, metrics, and which keys tokens are verified with (never the keys)."""
 
     ext_authz_cache_entries: int = Field(default=10_000, ge=1, le=10_000_000)
     """Accepted credentials remembered at most; a tenth as many refused ones are. About 2 KiB each."""

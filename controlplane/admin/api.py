@@ -18,6 +18,7 @@ from controlplane.admin.changes import Changes
 from controlplane.admin.editing import SECTIONS
 from controlplane.admin.openapi import openapi_of
 from controlplane.admin.routers.audit import audit_router
+from controlplane.admin.routers.auth import auth_router
 from controlplane.admin.routers.document import document_router
 from controlplane.admin.routers.events import Listeners, events_router
 from controlplane.admin.routers.nodes import nodes_router
@@ -33,6 +34,7 @@ from controlplane.admin.security.guard import Guard
 from controlplane.admin.security.identity import Authenticator, Role
 from controlplane.admin.security.limits import Rate
 from controlplane.admin.settings import AdminSettings
+from controlplane.auth_services import AuthServices
 from controlplane.events import Events
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
@@ -76,6 +78,7 @@ class AdminParts:
     store: Store | None
     """Without one there is no history, and nothing can be changed."""
     nodes: NodeBook
+    auth: AuthServices
     events: Events
     health: Health
     registry: CollectorRegistry
@@ -162,6 +165,7 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
         revisions_router(store.revisions if store is not None else None, parts.pipeline, changes, trail),
         rollout_router(parts.rollout, trail),
         nodes_router(parts.nodes),
+        auth_router(parts.auth),
         events_router(parts.events, parts.health, authenticator, Listeners()),
         tokens_router(store.tokens if store is not None else None, trail),
         audit_router(store.audit if store is not None else None),

@@ -22,6 +22,7 @@ _ALIVE_WITHIN = 3.0
 
 MANAGED = (
     "GATEWAY_ADMIN_TLS_DIR",
+    "GATEWAY_AUTH_TARGETS",
     "GATEWAY_ENVOY_ADMIN",
     "GATEWAY_ENVOY_STATS_URL",
     "GATEWAY_EXT_AUTHZ_ADDRESS",
@@ -124,6 +125,7 @@ def _control_plane(run: Run) -> Component:
         "GATEWAY_ADMIN_TLS_DIR": "",  # commands and probes of this machine reach it over loopback
         "GATEWAY_ADMIN_TOKEN": run.admin_token,
         "GATEWAY_STORE_URL": settings.store_url.get_secret_value() if settings.store_url else _own_history(run),
+        "GATEWAY_AUTH_TARGETS": json.dumps([f"http://{reachable(settings.ext_authz_http_bind)}"]),
         "GATEWAY_METRICS_TARGETS": json.dumps([f"http://{reachable(page)}/metrics" for page in pages]),
     }
     return _process(run, "controlplane", told=told, ready=settings.admin_bind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ from controlplane.admin.security.guard import Guard
 from controlplane.admin.security.identity import FirstThatKnows
 from controlplane.admin.security.limits import Rate
 from controlplane.admin.security.stored_tokens import StoredTokens
+from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
 from controlplane.events import Events
 from controlplane.history import History
@@ -124,6 +125,7 @@ async def running_admin(
     url: str | None = "",
     limits: Limits = PLENTY,
     if_match_required: bool = False,
+    auth_targets: Sequence[str] = (),
 ) -> AsyncIterator[Admin]:
     """A control plane with nobody connected, whose first revision is ``document``.
 
@@ -157,6 +159,7 @@ async def running_admin(
     async def merge(own: str) -> str:
         return f"{own}merged 1\n"
 
+    asking = httpx.AsyncClient(trust_env=False)
     ways = [AdminToken(TOKEN)]
     tokens = [StoredTokens(store.tokens, clock=time.time, timer=timer)] if store is not None else []
     authenticator = FirstThatKnows((*ways, *tokens))
@@ -165,6 +168,7 @@ async def running_admin(
         rollout=rollout,
         store=store,
         nodes=NodeBook(ledger=ledger, store=store.nodes if store is not None else None, replica="test"),
+        auth=AuthServices(auth_targets, client=asking),
         events=events,
         health=health,
         registry=CollectorRegistry(),
@@ -179,7 +183,7 @@ async def running_admin(
     try:
         if document is not None and store is not None:
             await pipeline.apply(document.encode(), author="test", origin="test", message="", parent=None, wait=0)
-        async with client:
+        async with client, asking:
             yield Admin(
                 pipeline=pipeline,
                 store=store,

@@ -20,6 +20,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/rollout/abort"): ("rollout", "abort"),
     ("GET", "/nodes"): ("nodes",),
     ("GET", "/nodes/{id}"): ("nodes", "show", "envoy-1"),
+    ("GET", "/auth/keys"): ("auth", "keys"),
     ("GET", "/events"): ("events",),
     ("GET", "/tokens"): ("tokens", "list"),
     ("POST", "/tokens"): ("tokens", "create", "ci", "--role", "viewer"),

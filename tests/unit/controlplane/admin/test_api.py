@@ -15,7 +15,9 @@ from controlplane.store import StoreError
 from controlplane.xds.ledger import Client
 from controlplane.xds.messages import Node
 from controlplane.xds.stream import Limits, Shared, StreamState
+from servicekit.contracts.key_report import KeyReport, ReportedKey, ReportedSource
 from tests.harness.admin import DOCUMENT, Admin, running_admin
+from tests.harness.idp import identity_provider
 
 V1 = "/api/v1"
 YAML = {"content-type": "application/yaml"}
@@ -406,3 +408,31 @@ async def test_health_and_metrics_are_open(admin: Admin) -> None:
     async with admin.client(None) as http:
         assert (await http.get("/health/ready")).status_code == 200
         assert "merged 1" in (await http.get("/metrics")).text
+
+
+async def test_keys_of_every_ext_authz_are_shown(tmp_path: Path) -> None:
+    """By name and age; who does not answer is named with the reason."""
+    report = KeyReport(
+        sources=(
+            ReportedSource(
+                provider="platform",
+                location="https://id.example.com/jwks.json",
+                keys=(ReportedKey(kid="one", kty="EC", algorithms=("ES256",), thumbprint="abc"),),
+                skipped=(),
+                usable=True,
+                age=12.0,
+                next_refresh=228.0,
+                usable_for=3888.0,
+                failures=0,
+                last_error=None,
+            ),
+        )
+    )
+    with identity_provider() as service:
+        service.publish(report.encode())
+        targets = [f"http://127.0.0.1:{service.port}", "http://127.0.0.1:1"]
+        async with running_admin(tmp_path, auth_targets=targets) as admin:
+            there, away = (await admin.http.get(f"{V1}/auth/keys")).json()
+    assert (there["service"], there["error"]) == (targets[0], None)
+    assert there["sources"][0]["keys"][0]["kid"] == "one"
+    assert (away["sources"], bool(away["error"])) == ([], True)

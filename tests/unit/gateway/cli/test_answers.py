@@ -19,6 +19,7 @@ WORDS = """
     items before after groups changes resources outcome revision changed group waiting refused name value id types
     token count first_bad whole live desired canary rolled_back phase fields kind section path added removed text
     number created_at author origin message type_url synced counts warnings user_agent connected_since
+    service sources error provider keys kid kty algorithms age usable last_error
 """
 NAMES = st.sampled_from(WORDS.split())
 VALUES = st.recursive(

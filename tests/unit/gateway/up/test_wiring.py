@@ -90,6 +90,7 @@ def test_metrics_of_all_services_are_merged(tmp_path: Path) -> None:
     """The control plane is told where they are."""
     targets = json.loads(plan(tmp_path)["controlplane"].environment["GATEWAY_METRICS_TARGETS"])
     assert targets == [f"http://127.0.0.1:{port}/metrics" for port in (18013, 18011, 18012)]
+    assert json.loads(plan(tmp_path)["controlplane"].environment["GATEWAY_AUTH_TARGETS"]) == ["http://127.0.0.1:18011"]
 
 
 def test_every_port_is_checked_before_anything_starts() -> None:
