@@ -11,12 +11,13 @@ from controlplane.config.base import Section, mistake
 from controlplane.config.percent import Percent
 from controlplane.config.problems import quoted
 from controlplane.config.regexes import Regex
-from controlplane.config.texts import ExactHost, Name, UrlPath, distinct
+from controlplane.config.texts import ExactHost, Name, Unique, UrlPath, distinct
 
 MOST_BODY = 4096
 """Bytes of an answer of the gateway's own: what Envoy takes in a route unless told otherwise."""
 
 _REFERENCE = re.compile(r"\\(.)")
+_REPLACED = r"^[2-5]([0-9]{2}|xx)$"
 _CONTENT_TYPE = r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(; ?[A-Za-z0-9!#$&^_.+-]+=[A-Za-z0-9!#$&^_.+-]+)*$"
 
 
@@ -147,3 +148,29 @@ class Respond(Section):
     """At most 4096 bytes."""
     content_type: Annotated[str, AfterValidator(_check_content_type)] = "text/plain; charset=utf-8"
     """Of the body."""
+
+
+def _check_statuses(text: str) -> str:
+    if not re.fullmatch(_REPLACED, text):
+        raise mistake("status", "this is not a status", "write one as 503, or a class as 5xx")
+    return text
+
+
+class Replacement(Section):
+    """An answer in the place of an upstream's (or of the gateway's, when it has none)."""
+
+    statuses: Annotated[
+        list[Annotated[str, Field(json_schema_extra={"pattern": _REPLACED}), AfterValidator(_check_statuses)]],
+        Unique,
+        Field(min_length=1, max_length=50),
+    ]
+    """Which answers it takes the place of: `503`, or `5xx` for all of them."""
+    respond: Respond
+    """What the client gets."""
+
+
+def _check_replacements(replacements: list[Replacement]) -> list[Replacement]:
+    return distinct(replacements, key=lambda one: frozenset(one.statuses), name=lambda _: "an answer to the same")
+
+
+Replacements = Annotated[list[Replacement], Field(max_length=20), AfterValidator(_check_replacements)]

@@ -110,6 +110,8 @@ def _value(definition: dict[str, Any]) -> str:
         return f"duration, {definition['x-duration']}"
     if "x-percent" in definition:
         return f"share, {definition['x-percent']}"
+    if "x-size" in definition:
+        return f"size, {definition['x-size']}"
     return _plain(definition)
 
 

@@ -17,6 +17,7 @@ _SECTIONS = {
         "authenticate": "authentication",
         "rate_limits": "rate_limits",
     },
+    "upstreams": {"fallback": "upstreams"},
     "node_groups": {"listeners": "listeners"},
 }
 """Section to the keys of its items that hold names, and the sections whose names these are."""
@@ -66,7 +67,7 @@ def _uses(user: str, items: Any) -> Iterator[tuple[Path, str, str]]:
             continue
         for key, section in _SECTIONS[user].items():
             value = item.get(key)
-            if isinstance(value, str) and key == "upstream":
+            if isinstance(value, str) and key in ("upstream", "fallback"):
                 yield (user, index, key), section, value
             for position, member in enumerate(value if isinstance(value, list) else ()):
                 path: Path = (user, index, key, position)

@@ -54,3 +54,5 @@ class Retry(Section):
         default=["GET", "HEAD", "OPTIONS", "PUT", "DELETE"], min_length=1
     )
     """Methods that may be sent twice. The default has the idempotent ones (RFC 9110 §9.2.2); `["*"]` is every one."""
+    hedge: bool = False
+    """Let a try that outlasts `per_try_timeout` go on beside the next one; whoever answers first is heard."""

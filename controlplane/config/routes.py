@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from controlplane.config.actions import Mirrors, Redirect, Respond, Rewrite, Split
+from controlplane.config.actions import Mirrors, Redirect, Replacements, Respond, Rewrite, Split
 from controlplane.config.authorization import Authorize
 from controlplane.config.base import OneOf, mistake
 from controlplane.config.durations import Duration
 from controlplane.config.header_changes import RequestHeaders, ResponseHeaders
 from controlplane.config.regexes import Regex
 from controlplane.config.retry import Retry
+from controlplane.config.sizes import Size
 from controlplane.config.texts import (
     CookieName,
     HeaderName,
@@ -125,6 +126,13 @@ class Route(OneOf):
     """Changes to what the upstream gets."""
     response_headers: ResponseHeaders = ResponseHeaders()
     """Changes to what the client gets."""
+    replace: Replacements = Field(default=[])
+    """Answers by status that clients get instead of the upstream's; the first that fits."""
+    compress: Annotated[list[Literal["zstd", "br", "gzip"]], Unique] = Field(default=[], max_length=3)
+    """How responses of 1 KiB and more may be compressed, if the client takes it and the upstream has not. Not for
+    answers that hold a secret beside what an attacker chooses (BREACH)."""
+    max_body: Annotated[int, Size(least=1, most=1 << 30)] | None = None
+    """The largest body of a request; 413 beyond. It is read whole before the upstream gets any of it."""
     authenticate: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Who may vouch for the caller: any one of these is enough. Empty is open to all."""
     scopes: Annotated[list[Scope], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
@@ -143,7 +151,7 @@ class Route(OneOf):
     @model_validator(mode="after")
     def _fits_its_match(self) -> Self:
         if self.upstream is None and self.split is None:
-            for key in ("rewrite", "mirror", "request_headers"):
+            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body"):
                 if key in self.model_fields_set:
                     raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
         by_prefix = self.rewrite.prefix or (self.redirect and self.redirect.prefix)

@@ -97,6 +97,8 @@ class Upstream(Section):
     """Tell the endpoint the client's address before everything else. Each client has connections of its own then."""
     health_check: HealthCheck | None = None
     """Active checks; without it, endpoints are taken to be healthy."""
+    fallback: Name | None = None
+    """The upstream that gets the requests while no endpoint of this one is well; a health check or a breaker tells."""
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     """Limits and the breaker."""
 

@@ -70,6 +70,15 @@ class Respond:
     content_type: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replacement:
+    """An answer in the place of an upstream's."""
+
+    statuses: tuple[str, ...]
+    """``503``, or ``5xx`` for a class."""
+    answer: Respond
+
+
 Action: TypeAlias = Forward | Redirect | Respond
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from controlplane.model.actions import Action, HeaderChanges
+from controlplane.model.actions import Action, HeaderChanges, Replacement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +79,8 @@ class RetryPolicy:
     backoff_max: float
     methods: tuple[str, ...]
     """Only these are retried, for they are idempotent (RFC 9110 §9.2.2); empty is every method."""
+    hedge: bool = False
+    """Whether the first try goes on after :attr:`per_try_timeout`, beside the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,3 +105,8 @@ class Route:
     """``None`` asks nothing."""
     request_headers: HeaderChanges = field(default_factory=HeaderChanges)
     response_headers: HeaderChanges = field(default_factory=HeaderChanges)
+    compress: tuple[str, ...] = ()
+    """Encodings of RFC 9110 §8.4.1 that clients may ask for."""
+    max_body: int | None = None
+    """Bytes of a request's body."""
+    replacements: tuple[Replacement, ...] = ()

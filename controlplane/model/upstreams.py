@@ -84,3 +84,5 @@ class Upstream:
     max_connection_age: float | None = None
     max_requests_per_connection: int | None = None
     proxy_protocol: Literal["v1", "v2"] | None = None
+    fallback: str | None = None
+    """The upstream that gets the requests when no endpoint of this one is well."""

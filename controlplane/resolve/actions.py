@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from controlplane import model
-from controlplane.config.actions import Redirect, Rewrite
+from controlplane.config.actions import Redirect, Respond, Rewrite
 from controlplane.config.header_changes import RequestHeaders, ResponseHeaders, pieces
 from controlplane.config.routes import Route
 
@@ -14,8 +14,7 @@ from controlplane.config.routes import Route
 def action(written: Route, upstreams: Mapping[str, model.Upstream]) -> model.Action:
     """What a route does with its share of ``upstreams``."""
     if written.respond is not None:
-        respond = written.respond
-        return model.Respond(status=respond.status, body=respond.body, content_type=respond.content_type)
+        return _respond(written.respond)
     if written.redirect is not None:
         return _redirect(written.redirect)
     shares = _shares(written)
@@ -29,6 +28,13 @@ def action(written: Route, upstreams: Mapping[str, model.Upstream]) -> model.Act
     )
 
 
+def replacements(written: Route) -> tuple[model.Replacement, ...]:
+    """Answers in the place of an upstream's."""
+    return tuple(
+        model.Replacement(statuses=tuple(one.statuses), answer=_respond(one.respond)) for one in written.replace
+    )
+
+
 def header_changes(written: RequestHeaders | ResponseHeaders) -> model.HeaderChanges:
     """What happens to headers, in an order that does not depend on how it was written."""
     return model.HeaderChanges(
@@ -36,6 +42,10 @@ def header_changes(written: RequestHeaders | ResponseHeaders) -> model.HeaderCha
         add=_values(written.add),
         remove=tuple(sorted(written.remove)),
     )
+
+
+def _respond(written: Respond) -> model.Respond:
+    return model.Respond(status=written.status, body=written.body, content_type=written.content_type)
 
 
 def _values(written: Mapping[str, str]) -> Mapping[str, model.HeaderValue]:

@@ -10,7 +10,7 @@ from controlplane.config.authorization import Authorize, ClaimCondition
 from controlplane.config.defaults import Defaults
 from controlplane.config.retry import ANY_METHOD, Backoff, Retry
 from controlplane.config.routes import Match, Route, ValueMatch
-from controlplane.resolve.actions import action, header_changes
+from controlplane.resolve.actions import action, header_changes, replacements
 from controlplane.resolve.draft import Draft
 from controlplane.resolve.route_names import derive_names
 
@@ -42,6 +42,9 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         authorization=_authorization(written.authorize),
         request_headers=header_changes(written.request_headers),
         response_headers=header_changes(written.response_headers),
+        compress=tuple(written.compress),
+        max_body=written.max_body,
+        replacements=replacements(written),
     )
 
 
@@ -84,6 +87,7 @@ def _retry(merged: Retry) -> model.RetryPolicy:
         backoff_base=merged.backoff.base,
         backoff_max=merged.backoff.max,
         methods=() if ANY_METHOD in merged.methods else tuple(merged.methods),
+        hedge=merged.hedge,
     )
 
 
@@ -92,6 +96,9 @@ def _check_times(index: int, route: model.Route, draft: Draft) -> None:
     if retry.per_try_timeout is not None and 0 < route.timeout < retry.per_try_timeout:
         message = "one try may take longer (per_try_timeout) than the whole exchange (timeout)"
         draft.refuse(("routes", index, "retry", "per_try_timeout"), "timeouts", message)
+    if retry.hedge and (retry.per_try_timeout is None or not retry.attempts):
+        message = "nothing is tried beside a try that may take as long as it likes, or is the last"
+        draft.refuse(("routes", index, "retry", "hedge"), "hedge", message, "add per_try_timeout and attempts")
     if retry.backoff_max < retry.backoff_base:
         message = "the longest wait (max) is shorter than the first (base)"
         draft.refuse(("routes", index, "retry", "backoff"), "backoff", message)

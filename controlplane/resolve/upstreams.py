@@ -16,6 +16,7 @@ def resolve_upstreams(document: config.GatewayConfig, draft: Draft) -> None:
         urls = [parse_endpoint_url(endpoint.url) for endpoint in written.endpoints]
         _check_endpoints(index, urls, draft)
         draft.upstreams.append(_upstream(written, urls))
+    _check_fallbacks(draft)
 
 
 def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
@@ -38,6 +39,7 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
         max_connection_age=written.max_connection_age,
         max_requests_per_connection=written.max_requests_per_connection,
         proxy_protocol=written.proxy_protocol,
+        fallback=written.fallback,
     )
 
 
@@ -49,6 +51,18 @@ def _hash_key(written: HashKey) -> model.HashKey:
     if written.query is not None:
         return model.HashKey(kind="query", name=written.query)
     return model.HashKey(kind="client_ip")
+
+
+def _check_fallbacks(draft: Draft) -> None:
+    by_name = {upstream.name: upstream for upstream in draft.upstreams}
+    for index, upstream in enumerate(draft.upstreams):
+        seen, at = {upstream.name}, upstream
+        while at.fallback is not None and at.fallback in by_name and at.fallback not in seen:
+            seen.add(at.fallback)
+            at = by_name[at.fallback]
+        if at.fallback in seen:
+            message = "this leads back to itself" if at.fallback == upstream.name else "this leads into a circle"
+            draft.refuse(("upstreams", index, "fallback"), "fallback-circle", message, "take one of them out")
 
 
 def _check_endpoints(upstream: int, urls: list[EndpointUrl], draft: Draft) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from envoy.config.cluster.v3.cluster_pb2 import Cluster, UpstreamConnectionOptions
 from envoy.config.core.v3.address_pb2 import TcpKeepalive
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
+from envoy.extensions.clusters.aggregate.v3.cluster_pb2 import ClusterConfig as AggregateConfig
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upstream_http
 from envoy.type.v3.percent_pb2 import Percent
 
@@ -19,6 +20,9 @@ from controlplane.translate.upstream_tls import transport_socket
 from controlplane.translate.wellknown import duration, packed, uint32
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+_AGGREGATE = "envoy.clusters.aggregate"
+_UNUSED_SECONDS = 5.0
+"""Each member has its own."""
 _IDLE_SECONDS = 4.0
 """Python's and Node's servers close an idle connection after 5 s. Whoever closes first must be us, or a request
 meets a connection that is just going away."""
@@ -66,6 +70,25 @@ def _balance(built: Cluster, upstream: model.Upstream) -> None:
         built.least_request_lb_config.slow_start_config.CopyFrom(slowly)
     else:
         built.round_robin_lb_config.slow_start_config.CopyFrom(slowly)
+
+
+def chain_of(upstream: model.Upstream, upstreams: Mapping[str, model.Upstream]) -> tuple[str, ...]:
+    """The upstream, and those that stand in for it, in their order."""
+    found = [upstream.name]
+    while (fallback := upstreams[found[-1]].fallback) is not None:
+        found.append(fallback)
+    return tuple(found)
+
+
+def fallback_cluster(chain: Sequence[str]) -> Cluster:
+    """The first of these upstreams that has an endpoint which is well."""
+    members = AggregateConfig(clusters=[names.cluster(name) for name in chain])
+    return Cluster(
+        name=names.fallback_chain(chain),
+        connect_timeout=duration(_UNUSED_SECONDS),
+        lb_policy=Cluster.CLUSTER_PROVIDED,
+        cluster_type=Cluster.CustomClusterType(name=_AGGREGATE, typed_config=packed(members)),
+    )
 
 
 def uses_eds(upstream: model.Upstream) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from envoy.config.core.v3.address_pb2 import CidrRange
 from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
@@ -12,6 +12,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     Rds,
 )
 
+from controlplane.model import Route
 from controlplane.translate import filter_order, limits, names
 from controlplane.translate.access_log import access_logs
 from controlplane.translate.early_headers import early_header_mutation
@@ -29,12 +30,14 @@ def ads() -> ConfigSource:
     return ConfigSource(ads=AggregatedConfigSource(), resource_api_version=ApiVersion.V3)
 
 
-def connection_manager(*, stat_prefix: str, identity_headers: Iterable[str]) -> HttpConnectionManager:
+def connection_manager(
+    *, stat_prefix: str, identity_headers: Iterable[str], routes: Sequence[Route]
+) -> HttpConnectionManager:
     """The same for every listener but for its name."""
     return HttpConnectionManager(
         stat_prefix=stat_prefix,
         rds=Rds(config_source=ads(), route_config_name=names.ROUTES),
-        http_filters=filter_order.chain(),
+        http_filters=filter_order.chain(routes),
         access_log=access_logs(),
         local_reply_config=local_reply_config(),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type=_WEBSOCKET)],

@@ -125,7 +125,9 @@ def _references(message: Message) -> Iterator[tuple[str, str]]:
 
 def _special(message: Any, name: str) -> Iterator[tuple[str, str]]:
     """References that are more than a field of their own."""
-    if name == "envoy.config.cluster.v3.Cluster" and message.HasField("eds_cluster_config"):
+    if name == "envoy.extensions.clusters.aggregate.v3.ClusterConfig":
+        yield from ((types.CLUSTER, member) for member in message.clusters)
+    elif name == "envoy.config.cluster.v3.Cluster" and message.HasField("eds_cluster_config"):
         yield types.CLUSTER_LOAD_ASSIGNMENT, message.eds_cluster_config.service_name or message.name
     elif name == "envoy.extensions.filters.http.ext_authz.v3.CheckSettings":
         if RULE_EXTENSION in message.context_extensions:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter as Entry
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
+from controlplane.model import Route
 from controlplane.translate import names
+from controlplane.translate.filters.buffer import BufferFilter
+from controlplane.translate.filters.compressor import CompressorFilter
+from controlplane.translate.filters.custom_response import CustomResponseFilter
 from controlplane.translate.filters.ext_authz import ExtAuthzFilter
 from controlplane.translate.filters.ratelimit import RateLimitFilter
 from controlplane.translate.filters.router import RouterFilter
@@ -24,15 +28,30 @@ FILTERS: tuple[HttpFilter, ...] = (
     ExtAuthzFilter(),
     # By user and API key after it: they count whom it found.
     RateLimitFilter(name=names.LATE_RATELIMIT_FILTER, tiers=frozenset({"user", "api_key"}), stat_prefix="late"),
+    # Responses pass these from below: what is replaced is compressed, too.
+    *(CompressorFilter(algorithm) for algorithm in ("zstd", "br", "gzip")),
+    CustomResponseFilter(),
+    # Only the bodies of callers who were let through are kept.
+    BufferFilter(),
     # Authorization, cache, fault injection, Wasm, Lua and transformations come here: only for callers let through.
     # Terminal: Envoy refuses a chain that does not end with it.
     RouterFilter(),
 )
 
 
-def chain() -> list[Entry]:
-    """The filters of every connection manager."""
-    return [Entry(name=f.name, typed_config=packed(f.on_connection_manager())) for f in FILTERS]
+IN_PROGRESS: Mapping[str, Callable[[Route], bool]] = {
+    names.CUSTOM_RESPONSE_FILTER: lambda route: bool(route.replacements)
+}
+"""What Envoy calls work in progress, outside its threat model, stands in the chain only where a route asks for it. The
+first route that does, and the last, change the listeners."""
+
+
+def chain(routes: Sequence[Route]) -> list[Entry]:
+    """The filters of every connection manager of a gateway with these routes."""
+    used = [one for one in FILTERS if one.name not in IN_PROGRESS or any(map(IN_PROGRESS[one.name], routes))]
+    return [
+        Entry(name=one.name, typed_config=packed(one.on_connection_manager()), disabled=one.is_optional) for one in used
+    ]
 
 
 def on_route(context: RouteContext) -> Mapping[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from google.protobuf.message import Message
@@ -18,6 +19,8 @@ class RouteContext:
     auth_rule: str | None
     """Id of the rule that ext_authz applies; ``None`` for a route that is open to all."""
     limits: tuple[RateLimit, ...]
+    clusters: Mapping[str, str] = field(default_factory=dict)
+    """The cluster of each upstream."""
 
 
 class HttpFilter(Protocol):
@@ -27,12 +30,17 @@ class HttpFilter(Protocol):
     def name(self) -> str:
         """Its name in the chain, by which routes configure it."""
 
+    @property
+    def is_optional(self) -> bool:
+        """Whether it does nothing, and costs nothing, on routes that have no configuration of it."""
+
     def on_connection_manager(self) -> Message:
         """Its configuration. The same for every document, so that a change of policies is a change of routes
         and never drains a listener."""
 
     def on_route(self, context: RouteContext) -> Message | None:
-        """What it does differently on a route of the document; ``None`` is nothing."""
+        """What it does differently on a route of the document; ``None`` is nothing. A ``FilterConfig`` lets an
+        optional one do something."""
 
     def on_own_route(self) -> Message | None:
         """What it does differently where Envoy answers by itself (health, no such route); ``None`` is nothing."""

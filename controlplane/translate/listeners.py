@@ -17,9 +17,11 @@ from controlplane.translate.wellknown import packed, uint32
 _HCM = "envoy.filters.network.http_connection_manager"
 
 
-def listener(source: model.Listener, identity_headers: Sequence[str]) -> Listener:
-    """One listener; ``identity_headers`` are removed from what clients send."""
-    manager = connection_manager(stat_prefix=names.listener_stats(source.name), identity_headers=identity_headers)
+def listener(source: model.Listener, identity_headers: Sequence[str], routes: Sequence[model.Route]) -> Listener:
+    """One listener of a gateway with these routes; ``identity_headers`` are removed from what clients send."""
+    manager = connection_manager(
+        stat_prefix=names.listener_stats(source.name), identity_headers=identity_headers, routes=routes
+    )
     return Listener(
         name=names.listener(source.name),
         address=socket_address(source.address, source.port),

@@ -115,8 +115,9 @@ def _all(filters: Iterable[AccessLogFilter]) -> AccessLogFilter:
 
 
 def _is_ours() -> AccessLogFilter:
-    """Not the answer that a route of the document gives: that stays as it was written."""
-    return _expression(f"response.code_details != 'direct_response' || xds.route_name.startsWith('{RESERVED_PREFIX}')")
+    """Not an answer that a route gives, or puts in the place of another: that stays as it was written."""
+    of_document = f"response.code_details == 'direct_response' && !xds.route_name.startsWith('{RESERVED_PREFIX}')"
+    return _expression(f"!({of_document} || response.code_details == '')")
 
 
 def _details(details: Iterable[str]) -> AccessLogFilter:

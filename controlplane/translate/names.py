@@ -6,6 +6,7 @@ gateway adds begins with ``gateway.``, which no name in a document may.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from servicekit.contracts.data_plane import ADMIN_LISTENER_STATS, ENVOY_ADMIN_STATS, RESERVED_PREFIX
@@ -26,7 +27,19 @@ configures each by its name."""
 LATE_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.late"
 """Limits that need the identity."""
 
+BUFFER_FILTER: Final = "envoy.filters.http.buffer"
+CUSTOM_RESPONSE_FILTER: Final = "envoy.filters.http.custom_response"
 ROUTER_FILTER: Final = "envoy.filters.http.router"
+
+
+def compressor_filter(algorithm: str) -> str:
+    """The filter that compresses in this way; one type of filter stands several times in the chain."""
+    return f"{RESERVED_PREFIX}compressor.{algorithm}"
+
+
+def fallback_chain(upstreams: Iterable[str]) -> str:
+    """The cluster of an upstream and those that stand in for it. No name in a document holds the sign."""
+    return "+".join(upstreams)
 
 
 def listener(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 from envoy.config.core.v3.base_pb2 import DataSource, RuntimeFractionalPercent
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
+    HedgePolicy,
     RedirectAction,
     RetryPolicy,
     RouteAction,
@@ -18,7 +19,6 @@ from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import Pre
 from envoy.type.v3.percent_pb2 import FractionalPercent
 
 from controlplane import model
-from controlplane.translate import names
 from controlplane.translate.limits import STREAM_IDLE_SECONDS
 from controlplane.translate.path_rewrite import path_rewrite
 from controlplane.translate.route_match import method_matcher
@@ -37,13 +37,13 @@ _REDIRECTS: Final[Mapping[int, RedirectAction.RedirectResponseCode]] = MappingPr
 )
 
 
-def route_action(route: model.Route, forward: model.Forward) -> RouteAction:
-    """Forward to the route's upstreams."""
+def route_action(route: model.Route, forward: model.Forward, clusters: Mapping[str, str]) -> RouteAction:
+    """Forward to the route's upstreams, which are these clusters."""
     action = RouteAction(
         timeout=duration(route.timeout),
-        request_mirror_policies=[_mirror(one) for one in forward.mirrors],
+        request_mirror_policies=[_mirror(one, clusters) for one in forward.mirrors],
         hash_policy=[_hash_policy(key) for key in forward.hash_on],
-        **_destination(forward.shares),
+        **_destination(forward.shares, clusters),
         **path_rewrite(route.match.path, forward.path),
     )
     if forward.host is not None:
@@ -54,6 +54,8 @@ def route_action(route: model.Route, forward: model.Forward) -> RouteAction:
         action.idle_timeout.CopyFrom(duration(route.timeout))
     if route.retry.attempts:
         action.retry_policy.CopyFrom(_retry_policy(route.retry))
+        if route.retry.hedge:
+            action.hedge_policy.CopyFrom(HedgePolicy(hedge_on_per_try_timeout=True))
     return action
 
 
@@ -76,20 +78,19 @@ def direct_response(respond: model.Respond) -> DirectResponseAction:
     return DirectResponseAction(status=respond.status, body=DataSource(inline_string=respond.body))
 
 
-def _destination(shares: Sequence[model.Share]) -> dict[str, object]:
+def _destination(shares: Sequence[model.Share], clusters: Mapping[str, str]) -> dict[str, object]:
     if len(shares) == 1:
-        return {"cluster": names.cluster(shares[0].upstream)}
+        return {"cluster": clusters[shares[0].upstream]}
     weights = [
-        WeightedCluster.ClusterWeight(name=names.cluster(share.upstream), weight=uint32(share.weight))
-        for share in shares
+        WeightedCluster.ClusterWeight(name=clusters[share.upstream], weight=uint32(share.weight)) for share in shares
     ]
     return {"weighted_clusters": WeightedCluster(clusters=weights)}
 
 
-def _mirror(mirror: model.Mirror) -> RouteAction.RequestMirrorPolicy:
+def _mirror(mirror: model.Mirror, clusters: Mapping[str, str]) -> RouteAction.RequestMirrorPolicy:
     millionths = FractionalPercent(numerator=round(mirror.share * 1_000_000), denominator=FractionalPercent.MILLION)
     return RouteAction.RequestMirrorPolicy(
-        cluster=names.cluster(mirror.upstream),
+        cluster=clusters[mirror.upstream],
         runtime_fraction=RuntimeFractionalPercent(default_value=millionths),
         # Envoy would call the host "name-shadow", which no backend with virtual hosts knows.
         disable_shadow_host_suffix_append=True,

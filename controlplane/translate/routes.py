@@ -62,16 +62,17 @@ def _route(context: RouteContext) -> Route:
         request_headers_to_remove=route.request_headers.remove,
         response_headers_to_add=[*_content_type(route.action), *header_changes.added(route.response_headers)],
         response_headers_to_remove=route.response_headers.remove,
-        **_action(route),
+        **_action(context),
     )
 
 
-def _action(route: model.Route) -> dict[str, object]:
+def _action(context: RouteContext) -> dict[str, object]:
+    route = context.route
     if isinstance(route.action, model.Respond):
         return {"direct_response": direct_response(route.action)}
     if isinstance(route.action, model.Redirect):
         return {"redirect": redirect_action(route.match.path, route.action)}
-    return {"route": route_action(route, route.action)}
+    return {"route": route_action(route, route.action, context.clusters)}
 
 
 def _content_type(action: model.Action) -> list[HeaderValueOption]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from controlplane.model import Gateway, Listener, Route, Upstream, upstreams_of
 from controlplane.translate import names
 from controlplane.translate.auth_rules import RuleBook
-from controlplane.translate.clusters import cluster, uses_eds
+from controlplane.translate.clusters import chain_of, cluster, fallback_cluster, uses_eds
 from controlplane.translate.endpoints import load_assignment
 from controlplane.translate.http_filter import RouteContext
 from controlplane.translate.listeners import listener
@@ -24,6 +24,8 @@ class Translator:
         # Of the whole document: a header that names a caller on one route is believed by backends of the others.
         self._headers = identity_headers(gateway.identity_providers)
         self._book = RuleBook(gateway.identity_providers)
+        by_name = {upstream.name: upstream for upstream in gateway.upstreams}
+        self._chains = {name: chain_of(upstream, by_name) for name, upstream in by_name.items()}
         self._contexts = {context.route.name: context for context in self._of_routes()}
         self._listeners: dict[str, Resource] = {}
         self._upstreams: dict[str, tuple[Resource, ...]] = {}
@@ -41,14 +43,18 @@ class Translator:
             yield self._listener(source)
         yield encode_message(names.ROUTES, route_configuration([self._contexts[route.name] for route in routes]))
         # A cluster without traffic would still connect and be health-checked.
-        used = {name for route in routes for name in upstreams_of(route.action)}
+        chains = [self._chains[name] for name in {n for route in routes for n in upstreams_of(route.action)}]
+        used = {name for chain in chains for name in chain}
         for upstream in self._gateway.upstreams:
             if upstream.name in used:
                 yield from self._upstream(upstream)
+        for chain in chains:
+            if len(chain) > 1:
+                yield encode_message(names.fallback_chain(chain), fallback_cluster(chain))
 
     def _listener(self, source: Listener) -> Resource:
         if source.name not in self._listeners:
-            built = listener(source, self._headers)
+            built = listener(source, self._headers, self._gateway.routes)
             self._listeners[source.name] = encode_message(names.listener(source.name), built)
         return self._listeners[source.name]
 
@@ -66,4 +72,5 @@ class Translator:
                 route=route,
                 auth_rule=self._book.rule_for(route.authenticate, route.scopes, route.authorization),
                 limits=tuple(limits[name] for name in route.rate_limits),
+                clusters={name: names.fallback_chain(self._chains[name]) for name in upstreams_of(route.action)},
             )

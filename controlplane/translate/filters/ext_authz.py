@@ -20,6 +20,7 @@ class ExtAuthzFilter:
     """On unless a route says otherwise: a route that is forgotten is refused by the service, not let through."""
 
     name = names.EXT_AUTHZ_FILTER
+    is_optional = False
 
     def on_connection_manager(self) -> ExtAuthz:
         """Fails closed: without an answer in a second it is 503, which is neither 401 nor 403."""

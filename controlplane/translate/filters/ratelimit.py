@@ -31,6 +31,8 @@ _METADATA_KEYS: Mapping[str, str] = {"user": METADATA_USER, "api_key": METADATA_
 class RateLimitFilter:
     """One of the two places where limits are asked for."""
 
+    is_optional = False
+
     def __init__(self, *, name: str, tiers: frozenset[str], stat_prefix: str) -> None:
         self.name = name
         self._tiers = tiers

@@ -12,6 +12,7 @@ class RouterFilter:
     """Ends every chain. What it does on a route is the route's action."""
 
     name = names.ROUTER_FILTER
+    is_optional = False
 
     def on_connection_manager(self) -> Router:
         """Neither clients nor backends see ``x-envoy-*`` headers that tell of the inside."""
