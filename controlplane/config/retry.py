@@ -46,6 +46,10 @@ class Retry(Section):
     """Retries after the first try; 0 is none."""
     on: Annotated[list[Condition], Unique] = Field(default=["connect-failure", "refused-stream"], min_length=1)
     """What is tried again, in Envoy's words. The default never repeats what an upstream may have begun to do."""
+    statuses: Annotated[list[Annotated[int, Field(ge=400, le=599)]], Unique] = Field(default=[], max_length=20)
+    """Answers that are tried again besides."""
+    retry_after: bool = False
+    """Wait as long as an answer's `Retry-After` says (in seconds), if that is not longer than `backoff.max`."""
     per_try_timeout: Annotated[float, Duration(least=0.001)] | None = None
     """How long one try may take; without it, as long as the route's `timeout`."""
     backoff: Backoff = Backoff()

@@ -143,6 +143,11 @@ class Route(OneOf):
     """Limits that all have to allow the request."""
     timeout: Annotated[float, Duration()] | None = None
     """How long the whole exchange may take; `0s` is for ever. Without it, `defaults` decides."""
+    idle_timeout: Annotated[float, Duration(least=0.1)] | None = None
+    """How long nothing may come from either side; without it 5 minutes, or the `timeout` if that is longer."""
+    max_duration: Annotated[float, Duration(least=0.1)] | None = None
+    """How long a stream may last, however much goes through: WebSockets and event streams, to which `timeout` says
+    nothing, too."""
     retry: Retry = Retry()
     """When to send a request again; keys not written here come from `defaults`."""
     labels: dict[Label, LabelValue] = Field(default={}, max_length=20)

@@ -66,6 +66,8 @@ class CircuitBreaker(Section):
     """Requests in flight at a time."""
     max_retries: int = Field(default=3, ge=0, le=_MAX_CONCURRENT)
     """Retries in flight at a time."""
+    retry_budget: Annotated[float, Percent(least=0.0001)] | None = None
+    """Retries in flight as a share of all requests in flight, but `max_retries` at least."""
 
 
 class Upstream(Section):

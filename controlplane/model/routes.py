@@ -79,6 +79,10 @@ class RetryPolicy:
     backoff_max: float
     methods: tuple[str, ...]
     """Only these are retried, for they are idempotent (RFC 9110 §9.2.2); empty is every method."""
+    statuses: tuple[int, ...] = ()
+    """Answers that are tried again besides."""
+    retry_after: bool = False
+    """Whether an answer says how long to wait (RFC 9110 §10.2.3)."""
     hedge: bool = False
     """Whether the first try goes on after :attr:`per_try_timeout`, beside the next."""
 
@@ -110,3 +114,5 @@ class Route:
     max_body: int | None = None
     """Bytes of a request's body."""
     replacements: tuple[Replacement, ...] = ()
+    idle_timeout: float | None = None
+    max_duration: float | None = None

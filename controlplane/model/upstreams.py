@@ -62,6 +62,8 @@ class CircuitBreaker:
     """The part of failures among :attr:`failure_requests` or more that takes an endpoint out."""
     failure_requests: int = 50
     max_ejected: float = 1.0
+    retry_budget: float | None = None
+    """Retries as a part of the requests in flight; :attr:`max_retries` are always allowed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,8 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         compress=tuple(written.compress),
         max_body=written.max_body,
         replacements=replacements(written),
+        idle_timeout=written.idle_timeout,
+        max_duration=written.max_duration,
     )
 
 
@@ -87,6 +89,8 @@ def _retry(merged: Retry) -> model.RetryPolicy:
         backoff_base=merged.backoff.base,
         backoff_max=merged.backoff.max,
         methods=() if ANY_METHOD in merged.methods else tuple(merged.methods),
+        statuses=tuple(sorted(merged.statuses)),
+        retry_after=merged.retry_after,
         hedge=merged.hedge,
     )
 
@@ -96,6 +100,9 @@ def _check_times(index: int, route: model.Route, draft: Draft) -> None:
     if retry.per_try_timeout is not None and 0 < route.timeout < retry.per_try_timeout:
         message = "one try may take longer (per_try_timeout) than the whole exchange (timeout)"
         draft.refuse(("routes", index, "retry", "per_try_timeout"), "timeouts", message)
+    if route.max_duration is not None and route.max_duration < route.timeout:
+        message = "the exchange may take longer (timeout) than the stream may last (max_duration)"
+        draft.refuse(("routes", index, "max_duration"), "timeouts", message)
     if retry.hedge and (retry.per_try_timeout is None or not retry.attempts):
         message = "nothing is tried beside a try that may take as long as it likes, or is the last"
         draft.refuse(("routes", index, "retry", "hedge"), "hedge", message, "add per_try_timeout and attempts")

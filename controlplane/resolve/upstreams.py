@@ -110,4 +110,5 @@ def _circuit_breaker(written: CircuitBreaker) -> model.CircuitBreaker:
         failure_rate=written.failure_rate.above if written.failure_rate else None,
         failure_requests=written.failure_rate.requests if written.failure_rate else 50,
         max_ejected=written.max_ejected,
+        retry_budget=written.retry_budget,
     )

@@ -6,6 +6,7 @@ from envoy.config.cluster.v3.circuit_breaker_pb2 import CircuitBreakers
 from envoy.config.cluster.v3.outlier_detection_pb2 import OutlierDetection
 from envoy.config.core.v3.health_check_pb2 import HealthCheck
 from envoy.type.v3.http_pb2 import CodecClientType
+from envoy.type.v3.percent_pb2 import Percent
 from envoy.type.v3.range_pb2 import Int64Range
 from google.protobuf.wrappers_pb2 import UInt32Value
 
@@ -26,6 +27,12 @@ def circuit_breakers(breaker: model.CircuitBreaker) -> CircuitBreakers:
         max_retries=uint32(breaker.max_retries),
         track_remaining=True,
     )
+    if breaker.retry_budget is not None:
+        budget = CircuitBreakers.Thresholds.RetryBudget(
+            budget_percent=Percent(value=breaker.retry_budget * 100),
+            min_retry_concurrency=uint32(breaker.max_retries),
+        )
+        thresholds.retry_budget.CopyFrom(budget)
     return CircuitBreakers(thresholds=[thresholds])
 
 

@@ -49,9 +49,13 @@ def route_action(route: model.Route, forward: model.Forward, clusters: Mapping[s
     if forward.host is not None:
         action.host_rewrite_literal = forward.host
         action.append_x_forwarded_host = True
-    if route.timeout > STREAM_IDLE_SECONDS:
+    if route.idle_timeout is not None:
+        action.idle_timeout.CopyFrom(duration(route.idle_timeout))
+    elif route.timeout > STREAM_IDLE_SECONDS:
         # A backend that thinks for longer than the listener lets a stream idle would be cut off before its time.
         action.idle_timeout.CopyFrom(duration(route.timeout))
+    if route.max_duration is not None:
+        action.max_stream_duration.max_stream_duration.CopyFrom(duration(route.max_duration))
     if route.retry.attempts:
         action.retry_policy.CopyFrom(_retry_policy(route.retry))
         if route.retry.hedge:
@@ -118,7 +122,8 @@ def _location(match: model.PathMatch, path: model.PathRewrite | None) -> dict[st
 def _retry_policy(retry: model.RetryPolicy) -> RetryPolicy:
     """Exponential back-off; the jitter is Envoy's own (each wait is random between 0 and the back-off)."""
     policy = RetryPolicy(
-        retry_on=",".join(retry.conditions),
+        retry_on=",".join([*retry.conditions, *(["retriable-status-codes"] if retry.statuses else [])]),
+        retriable_status_codes=retry.statuses,
         num_retries=uint32(retry.attempts),
         retry_back_off=RetryPolicy.RetryBackOff(
             base_interval=duration(retry.backoff_base), max_interval=duration(retry.backoff_max)
@@ -131,6 +136,10 @@ def _retry_policy(retry: model.RetryPolicy) -> RetryPolicy:
     )
     if retry.methods:
         policy.retriable_request_headers.append(method_matcher(retry.methods))
+    if retry.retry_after:
+        seconds = RetryPolicy.ResetHeader(name="retry-after", format=RetryPolicy.SECONDS)
+        wait = RetryPolicy.RateLimitedRetryBackOff(reset_headers=[seconds], max_interval=duration(retry.backoff_max))
+        policy.rate_limited_retry_back_off.CopyFrom(wait)
     if retry.per_try_timeout is not None:
         policy.per_try_timeout.CopyFrom(duration(retry.per_try_timeout))
     return policy

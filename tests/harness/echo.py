@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,6 +27,8 @@ class Echo(ThreadingHTTPServer):
         self.status = 200
         self.hold = threading.Event()
         self.hold.set()
+        self.extra: dict[str, str] = {}
+        """More headers of every answer."""
         self.requests: list[dict[str, Any]] = []
 
 
@@ -42,6 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
             "path": self.path,
             "headers": dict(headers),
             "body": body.decode(),
+            "at": time.monotonic(),
             "connection": self.client_address[1],
             "port": self.server.port,
         }
@@ -50,6 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.hold.wait(_LONGEST_HOLD)
         self.send_response(self.server.status)
         self.send_header("content-type", "application/json")
+        for name, value in self.server.extra.items():
+            self.send_header(name, value)
         self.send_header("content-length", str(len(answer)))
         self.end_headers()
         if self.command != "HEAD":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -97,6 +98,47 @@ def test_the_faster_of_two_tries_is_heard(scene: Scene) -> None:
         asking.join()
     (answer,) = answers
     assert answer.status_code == 200
+
+
+def test_retries_by_status(scene: Scene) -> None:
+    """As often as the route says, and then the last answer is the client's."""
+    scene.sick.status = 429
+    try:
+        assert scene.client.get("/again").status_code == 429
+    finally:
+        scene.sick.status = 503
+    assert sum(one["path"] == "/again" for one in scene.sick.requests) == 3
+
+
+def test_retry_after(scene: Scene) -> None:
+    """The answer says how long to wait, whatever the back-off would be."""
+    scene.sick.status, scene.sick.extra = 429, {"retry-after": "1"}
+    try:
+        scene.client.get("/later")
+    finally:
+        scene.sick.status, scene.sick.extra = 503, {}
+    first, second = (one["at"] for one in scene.sick.requests if one["path"] == "/later")
+    assert 0.9 < second - first < 4
+
+
+def test_a_budget_of_retries(scene: Scene) -> None:
+    """A share of what is in flight, where a number would allow none."""
+    for path, tries in (("/unbudgeted", 1), ("/budgeted", 2)):
+        scene.client.get(path)
+        assert sum(one["path"] == path for one in scene.sick.requests) == tries
+
+
+@pytest.mark.parametrize("path", ["/idle", "/timed", "/bounded"])
+def test_no_wait_is_for_ever(scene: Scene, path: str) -> None:
+    """For silence, for the exchange, for the stream: each ends it long before the others would."""
+    scene.slow.hold.clear()
+    began = time.monotonic()
+    try:
+        answer = scene.client.get(path)
+    finally:
+        scene.slow.hold.set()
+    assert answer.status_code in {504, 408}
+    assert time.monotonic() - began < 3
 
 
 @pytest.mark.parametrize(("size", "status"), [(10 * 1024, 200), (10 * 1024 + 1, 413)])
