@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from servicekit.address import Address, AddressSetting
-from servicekit.settings import XdsClientSettings
+from servicekit.settings import SecretsSettings, XdsClientSettings
 
 
-class ExtAuthzSettings(XdsClientSettings):
+class ExtAuthzSettings(XdsClientSettings, SecretsSettings):
     """Settings of ``gateway ext-authz``."""
 
     ext_authz_bind: AddressSetting = Address(host="127.0.0.1", port=18001)

@@ -74,6 +74,13 @@ class XdsClientSettings(PeerSettings):
     Without it nothing is kept."""
 
 
+class SecretsSettings(ProcessSettings):
+    """What a process needs that resolves secrets by reference."""
+
+    secrets_dir: Path | None = None
+    """Folder with the files that ``file:NAME`` in a document may name. Without it none can be named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """One setting of a process, for people."""

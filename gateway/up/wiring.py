@@ -14,6 +14,7 @@ from gateway.supervisor.probes import http_ok, redis_pong
 from gateway.up.listening import Claim
 from gateway.up.settings import UpSettings
 from servicekit.address import Address
+from servicekit.secret_reference import SECRET_PREFIX
 
 READY_PATH = "/health/ready"
 LIVE_PATH = "/health/live"
@@ -149,6 +150,7 @@ def _ext_authz(run: Run) -> Component:
         "GATEWAY_EXT_AUTHZ_BIND": str(run.socket("ext_authz")),
         "GATEWAY_EXT_AUTHZ_HTTP_BIND": str(run.settings.ext_authz_http_bind),
         **_for_xds_client(run, "ext-authz"),
+        **_opened(run),
     }
     return _process(run, "ext-authz", told=told, ready=run.settings.ext_authz_http_bind, needs={"controlplane"})
 
@@ -240,4 +242,13 @@ def _process(
 
 def _without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
     """For processes that don't need them; those that do are given theirs."""
-    return {name: value for name, value in environment.items() if name.upper() not in _SECRETS}
+    return {
+        name: value
+        for name, value in environment.items()
+        if name.upper() not in _SECRETS and not name.upper().startswith(SECRET_PREFIX)
+    }
+
+
+def _opened(run: Run) -> dict[str, str]:
+    """What the document may name as ``env:NAME``, for a process that resolves such references."""
+    return {name: value for name, value in run.environment.items() if name.startswith(SECRET_PREFIX)}

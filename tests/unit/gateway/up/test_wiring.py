@@ -60,6 +60,13 @@ def test_secrets_go_only_to_those_who_need_them(tmp_path: Path) -> None:
         assert "token" not in " ".join(part.arguments)
 
 
+def test_secrets_that_a_document_may_name_go_to_who_resolves_them(tmp_path: Path) -> None:
+    """To ext_authz alone: neither the control plane nor Envoy ever has them."""
+    opened = {"GATEWAY_SECRET_SIGNING": "hunter2"}
+    parts = plan(tmp_path, demo=True, environment=opened)
+    assert {name for name, part in parts.items() if "hunter2" in part.environment.values()} == {"ext-authz"}
+
+
 def test_links_between_parts_are_sockets_in_the_private_folder(tmp_path: Path) -> None:
     """Both ends of each link name the same one."""
     parts = plan(tmp_path)
