@@ -7,16 +7,15 @@ from datetime import timedelta
 import envoy_data_plane.envoy.config.bootstrap.v3 as bootstrap_v3
 import envoy_data_plane.envoy.config.core.v3 as core_v3
 import envoy_data_plane.envoy.config.metrics.v3 as metrics_v3
-import envoy_data_plane.envoy.config.overload.v3 as overload_v3
-import envoy_data_plane.envoy.extensions.resource_monitors.downstream_connections.v3 as connections_v3
 import envoy_data_plane.envoy.extensions.transport_sockets.tls.v3 as tls_v3
 import envoy_data_plane.envoy.type.matcher.v3 as matcher_v3
 import yaml
 from betterproto2 import Casing
-from envoy_data_plane.google.protobuf import Any, Struct, Value
+from envoy_data_plane.google.protobuf import Struct, Value
 
 from gateway.bootstrap_clusters import bootstrap_clusters, to_envoy
 from gateway.bootstrap_health import health_listener
+from gateway.bootstrap_overload import overload_manager
 from gateway.bootstrap_tls import SecretFiles
 from gateway.envoy_settings import EnvoySettings, system_ca_file
 from servicekit.contracts.data_plane import (
@@ -73,7 +72,7 @@ def build_bootstrap(settings: EnvoySettings, *, secrets: SecretFiles | None = No
         stats_config=_stats_config(),
         stats_flush_interval=_STATS_FLUSH,
         layered_runtime=_runtime(),
-        overload_manager=_overload_manager(settings.max_connections),
+        overload_manager=overload_manager(max_connections=settings.max_connections, memory_limit=settings.memory_limit),
         application_log_config=_log_config(),
     )
 
@@ -156,15 +155,4 @@ def _log_config() -> bootstrap_v3.BootstrapApplicationLogConfig:
     fields = Struct(fields={name: Value(string_value=pattern) for name, pattern in _LOG_FIELDS.items()})
     return bootstrap_v3.BootstrapApplicationLogConfig(
         log_format=bootstrap_v3.BootstrapApplicationLogConfigLogFormat(json_format=fields)
-    )
-
-
-def _overload_manager(max_connections: int) -> overload_v3.OverloadManager:
-    monitor = connections_v3.DownstreamConnectionsConfig(max_active_downstream_connections=max_connections)
-    return overload_v3.OverloadManager(
-        resource_monitors=[
-            overload_v3.ResourceMonitor(
-                name="envoy.resource_monitors.global_downstream_max_connections", typed_config=Any.pack(monitor)
-            )
-        ]
     )

@@ -23,7 +23,7 @@ _ADMIN_PATHS = (("/health/ready", "/ready"), ("/health/startup", "/ready"), ("/m
 
 
 def health_listener(address: Address) -> listener_v3.Listener:
-    """A listener on ``address``. It goes on answering when client connections have reached their limit."""
+    """A listener on ``address``. It goes on answering when connections or memory run out."""
     manager = hcm_v3.HttpConnectionManager(
         stat_prefix=HEALTH_LISTENER,
         route_config=route_v3.RouteConfiguration(
@@ -44,6 +44,7 @@ def health_listener(address: Address) -> listener_v3.Listener:
         address=to_envoy(address),
         filter_chains=[listener_v3.FilterChain(filters=[network_filter])],
         ignore_global_conn_limit=True,
+        bypass_overload_manager=True,  # who restarts an Envoy because it sheds load makes it worse
     )
 
 

@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 from gateway.binaries import envoy_path
+from gateway.cgroup import memory_limit
 from gateway.child import Child
-from gateway.envoy_settings import EnvoySettings
+from gateway.envoy_settings import LEAST_MEMORY, EnvoySettings
 from gateway.errors import CommandError
 from gateway.http_client import UnreachableError, request
 from servicekit.address import Address
@@ -53,7 +54,7 @@ async def run_envoy(settings: EnvoyProcessSettings, *, bootstrap: Path | None = 
     with tempfile.TemporaryDirectory(prefix="gateway-envoy-") as folder:  # mode 0700
         if bootstrap is None:
             bootstrap = Path(folder, "bootstrap.yaml")
-            await _render(bootstrap)
+            await _render(bootstrap, settings)
         # Envoy writes local time into its own log.
         child = Child.start(_arguments(binary, settings, bootstrap), environment={**os.environ, "TZ": "UTC"})
         ended, stopping = asyncio.create_task(child.ended()), asyncio.create_task(stop.wait())
@@ -91,10 +92,12 @@ def _arguments(binary: Path, settings: EnvoyProcessSettings, bootstrap: Path) ->
     return arguments
 
 
-async def _render(path: Path) -> None:
+async def _render(path: Path, settings: EnvoySettings) -> None:
     """In a process of its own: the library that builds bootstraps would stay in ours, 40 MB for one file."""
     command = [sys.executable, "-P", "-m", "gateway", "bootstrap", "--output", str(path)]
-    if await Child.start(command, environment=os.environ).ended() != 0:
+    bounded = memory_limit() if settings.memory_limit is None else None
+    told = {"GATEWAY_MEMORY_LIMIT": str(bounded)} if bounded is not None and bounded >= LEAST_MEMORY else {}
+    if await Child.start(command, environment={**os.environ, **told}).ended() != 0:
         raise CommandError("the bootstrap can't be rendered")  # it has said why itself
 
 

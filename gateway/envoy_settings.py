@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import Field, field_validator
 
 from servicekit.address import Address, AddressSetting
 from servicekit.settings import XdsClientSettings
+
+LEAST_MEMORY: Final = 32 << 20
+"""Bytes; Envoy alone needs about half of it."""
 
 NodeText = Annotated[str, Field(max_length=253)]
 
@@ -44,6 +47,10 @@ class EnvoySettings(XdsClientSettings):
 
     max_connections: int = Field(default=50_000, ge=1)
     """Client connections that one Envoy holds at most; further ones are refused."""
+
+    memory_limit: int | None = Field(default=None, ge=LEAST_MEMORY)
+    """Bytes of memory that this Envoy may use: near them it sheds work instead of being killed. Without it the limit of
+    its container (cgroup), if it has one."""
 
     ca_file: Path | None = None
     """Certificate authorities (PEM) that vouch for upstreams with TLS; without it those of the machine."""

@@ -54,6 +54,8 @@ _NO_DECISION = Reply(
     503, "authentication_unavailable", "Who is calling could not be decided. Nothing was forwarded; try again later."
 )
 
+_OVERLOADED = Reply(503, "overloaded", "The gateway has as much to do as it can.")
+
 _BY_FLAG = (
     Reply(503, "no_healthy_upstream", "No endpoint of the upstream can take requests now.", ("UH",)),
     Reply(503, "upstream_overloaded", "The upstream has as many requests as it may have.", ("UO",)),
@@ -61,7 +63,6 @@ _BY_FLAG = (
     Reply(504, "upstream_timeout", "The upstream did not answer in time.", ("UT",)),
     Reply(503, "upstream_reset", "The upstream broke off the exchange.", ("UC", "UR")),
     Reply(502, "upstream_protocol_error", "The upstream's answer was not valid HTTP.", ("UPE",)),
-    Reply(503, "overloaded", "The gateway has as much to do as it can.", ("OM",)),
 )
 
 _BY_STATUS = (
@@ -85,6 +86,7 @@ def local_reply_config() -> LocalReplyConfig:
         mappers=[
             _kept(_any([_details(_SERVICE_DECIDED), _is_grpc()])),
             _rewritten(_details(["ext_authz_error"]), _NO_DECISION),
+            _rewritten(_details(["overload"]), _OVERLOADED),
             *(_rewritten(_flags(reply.flags, reply.status), reply) for reply in _BY_FLAG),
             *(_rewritten(_all([_status(reply.status), _is_ours()]), reply) for reply in _BY_STATUS),
         ]
