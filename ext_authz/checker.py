@@ -30,6 +30,7 @@ from ext_authz.key_state import Demand, KeyState
 from ext_authz.keys import KeySet
 from ext_authz.rule_book import RuleBook
 from ext_authz.rules import KeySource, Rule, TokenGroup
+from ext_authz.steps import Tell
 from ext_authz.token_places import COOKIE, without_cookies
 
 R = TypeVar("R")
@@ -77,7 +78,8 @@ class Checker(Generic[R]):
     """Answers checks. ``render`` turns a decision into what the transport sends; a cached answer is not rendered again.
     ``replace_cookies`` adds to a rendered yes what the backend gets for the request's cookies.
 
-    ``clock`` never goes back; ``wall`` is the time in seconds since the epoch, which tokens speak of.
+    ``clock`` never goes back; ``wall`` is the time in seconds since the epoch, which tokens speak of. ``tell`` hears
+    the steps of every decision that is not remembered, for who asks why.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class Checker(Generic[R]):
         clock: Callable[[], float],
         wall: Callable[[], float],
         cache_entries: int,
+        tell: Tell | None = None,
     ) -> None:
         self._rules = rules
         self._keys = keys
@@ -97,6 +100,9 @@ class Checker(Generic[R]):
         self._replace_cookies = replace_cookies
         self._clock = clock
         self._wall = wall
+        # Bound once: checks that nobody asks about pay nothing for those that somebody does.
+        self._decide_token = decide_token if tell is None else partial(decide_token, tell=tell)
+        self._decide_api_key = decide_api_key if tell is None else partial(decide_api_key, tell=tell)
         self._accepted: BoundedCache[_Kept[R]] = BoundedCache(cache_entries)
         # A cache of its own, so that a flood of bad tokens never pushes out a good one.
         self._refused: BoundedCache[_Kept[R]] = BoundedCache(max(1, cache_entries // 10))
@@ -215,12 +221,12 @@ class Checker(Generic[R]):
     ) -> Iterator[tuple[bytes, str, Callable[[], Decision]]]:
         """Every credential that the request shows, under what its answer is filed, and how it is judged."""
         for group, token in tokens:
-            decide = partial(decide_token, rule, group.checks, token, self._usable_keys, self._wall())
+            decide = partial(self._decide_token, rule, group.checks, token, self._usable_keys, self._wall())
             yield group.fingerprint, token, decide
         for check in rule.api_keys:
             key = api_key(headers, check.header)
             if key is not None:
-                yield rule.fingerprint, key, partial(decide_api_key, rule, check, key)
+                yield rule.fingerprint, key, partial(self._decide_api_key, rule, check, key)
 
     def _judge(self, fingerprint: bytes, credential: str, decide: Callable[[], Decision]) -> Answer[R] | NeedsKeys:
         digest = fingerprint + hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()

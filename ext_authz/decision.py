@@ -9,12 +9,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from ext_authz import steps
 from ext_authz.denials import WRONG_ISSUER, Deny, deny_api_key, deny_forbidden, deny_scopes, deny_token
 from ext_authz.forwarding import forwarded_headers, header_value
 from ext_authz.jwt import Parsed, Verified, check_content, check_signature, parse
 from ext_authz.keys import KeySet
 from ext_authz.refusals import Reason, Refused
 from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, JwtCheck, KeySource, Rule
+from ext_authz.steps import Tell
 from servicekit.contracts import TokenPlace
 
 
@@ -60,9 +62,22 @@ KeysOf: TypeAlias = Callable[[KeySource], KeySet | None]
 """The keys of a source that may be used now."""
 
 
-def decide_token(rule: Rule, checks: tuple[JwtCheck, ...], token: str, keys_of: KeysOf, now: float) -> Decision:
-    """Judge a token by those ``checks`` of ``rule`` that look where it was, at ``now`` (seconds since the epoch)."""
+def decide_token(
+    rule: Rule,
+    checks: tuple[JwtCheck, ...],
+    token: str,
+    keys_of: KeysOf,
+    now: float,
+    *,
+    tell: Tell | None = None,
+) -> Decision:
+    """Judge a token by those ``checks`` of ``rule`` that look where it was, at ``now`` (seconds since the epoch).
+
+    ``tell`` hears every step, for who asks why.
+    """
     parsed = parse(token, rule.limits)
+    if tell is not None:
+        tell(steps.of_parsing(parsed))
     if isinstance(parsed, Refused):
         return deny_token("", parsed)
     issuer = parsed.claims.get("iss")
@@ -70,45 +85,65 @@ def decide_token(rule: Rule, checks: tuple[JwtCheck, ...], token: str, keys_of: 
     for check in checks:
         # The issuer is not proven yet: it only picks the keys and the policy that the token has to pass.
         if check.policy.issuer is None or check.policy.issuer == issuer:
-            verdict = _decide_with(rule, check, parsed, keys_of, now)
+            verdict = _decide_with(rule, check, parsed, keys_of, now, tell)
             if isinstance(verdict, Allow):
                 return verdict
+        elif tell is not None:
+            tell(steps.of_other_issuer(check, parsed))
     return verdict
 
 
-def decide_api_key(rule: Rule, check: ApiKeyCheck, key: str) -> Decision:
-    """Judge an API key."""
+def decide_api_key(rule: Rule, check: ApiKeyCheck, key: str, *, tell: Tell | None = None) -> Decision:
+    """Judge an API key; ``tell`` as in :func:`decide_token`."""
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     for known in check.keys.get(digest[:KEY_PREFIX], ()):
         if hmac.compare_digest(known.digest, digest):
-            return _authorize_key(rule, check, known.key_id)
+            if tell is not None:
+                tell(steps.of_api_key(check.provider, known.key_id))
+            return _authorize_key(rule, check, known.key_id, tell)
+    if tell is not None:
+        tell(steps.of_api_key(check.provider, None))
     return deny_api_key(check.provider)
 
 
-def _decide_with(rule: Rule, check: JwtCheck, parsed: Parsed, keys_of: KeysOf, now: float) -> Decision:
+def _decide_with(
+    rule: Rule, check: JwtCheck, parsed: Parsed, keys_of: KeysOf, now: float, tell: Tell | None
+) -> Decision:
     refused = check_content(parsed, check.policy, now=now)
+    if tell is not None:
+        for step in steps.of_content(check, parsed, refused, now):
+            tell(step)
     if refused is not None:
         return deny_token(check.provider, refused)
     key_set = keys_of(check.source)
+    if tell is not None:
+        tell(steps.of_keys(check, key_set))
     if key_set is None or not key_set.keys:
         return NeedsKeys(source=check.source, kid=None)
     result = check_signature(parsed, key_set, check.policy)
+    if tell is not None:
+        tell(steps.of_signature(check, parsed, result))
     if isinstance(result, Verified):
-        return _allow_token(rule, check, result)
+        return _allow_token(rule, check, result, tell)
     if result.reason is Reason.UNKNOWN_KEY and parsed.kid is not None:
         return NeedsKeys(source=check.source, kid=parsed.kid)
     refuted = result.reason is Reason.SIGNATURE
     return deny_token(check.provider, result, source=check.source if refuted else None)
 
 
-def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
+def _allow_token(rule: Rule, check: JwtCheck, verified: Verified, tell: Tell | None) -> Decision:
     claims = verified.claims
-    if not rule.scopes <= granted_scopes(claims):
+    granted = granted_scopes(claims)
+    if tell is not None and rule.scopes:
+        tell(steps.of_scopes(check.provider, rule.scopes, granted))
+    if not rule.scopes <= granted:
         return deny_scopes(check.provider, rule.scopes)
     failed = rule.authorization.refuses_claims(claims)
     if failed is not None:
         return deny_forbidden(check.provider, failed)
     headers = forwarded_headers(claims, check.forward)
+    if tell is not None:
+        tell(steps.of_forwarding(check.provider, headers))
     if headers is None:
         return deny_token(check.provider, Refused(Reason.TOO_LARGE, "a claim is too long for a request header"))
     subject = claims.get("sub")
@@ -128,9 +163,11 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified) -> Decision:
     )
 
 
-def _authorize_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Decision:
+def _authorize_key(rule: Rule, check: ApiKeyCheck, key_id: str, tell: Tell | None) -> Decision:
     """A key grants no scope and has no claims."""
     if rule.scopes:
+        if tell is not None:
+            tell(steps.of_scopes(check.provider, rule.scopes, ()))
         return deny_scopes(check.provider, rule.scopes)
     failed = rule.authorization.refuses_claims({})
     return _allow_key(rule, check, key_id) if failed is None else deny_forbidden(check.provider, failed)

@@ -1,8 +1,9 @@
-"""``gateway auth``: authentication as it is: the keys that tokens are verified with."""
+"""``gateway auth``: the keys that tokens are verified with, and why a request is let through or not."""
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
@@ -14,9 +15,10 @@ _TITLES = ("provider", "key", "kind", "algorithms", "thumbprint", "age", "next r
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    group = typer.Typer(help="Show the keys that tokens are verified with.", no_args_is_help=True)
+    group = typer.Typer(help="Show the keys that tokens are verified with, or why a request is let through or not.")
     group.command()(keys)
-    app.add_typer(group, name="auth")
+    group.command()(explain)
+    app.add_typer(group, name="auth", no_args_is_help=True)
 
 
 def keys(context: ContextName = None, output: Format = Output.TEXT) -> None:
@@ -34,6 +36,60 @@ def keys(context: ContextName = None, output: Format = Output.TEXT) -> None:
         silent = [service for service in found if service["error"]]
     if silent:
         raise typer.Exit(1)
+
+
+def explain(
+    route: Annotated[
+        tuple[str, str], typer.Option(help="The request: its method, and its URL or path.", metavar="METHOD URL")
+    ],
+    token: Annotated[
+        str | None, typer.Option(help="The token or API key. Others on this machine can see it here.", metavar="TEXT")
+    ] = None,
+    token_file: Annotated[Path | None, typer.Option(help="A file with the token or API key.")] = None,
+    token_stdin: Annotated[
+        bool, typer.Option("--token-stdin", help="Read the token or API key from standard input.")
+    ] = False,
+    header: Annotated[
+        list[str] | None, typer.Option(help="A header of the request; repeat it for each.", metavar="NAME:VALUE")
+    ] = None,
+    client_ip: Annotated[str, typer.Option(help="The address that the request comes from.", metavar="IP")] = "",
+    file: Annotated[
+        str | None,
+        typer.Option("--file", "-f", help="A document, in place of the one that is live: nothing running is asked."),
+    ] = None,
+    jwks: Annotated[
+        list[str] | None,
+        typer.Option(help="A file with a provider's keys (a JWK Set), or with everybody's.", metavar="[PROVIDER=]FILE"),
+    ] = None,
+    fetch: Annotated[
+        bool | None,
+        typer.Option("--fetch/--no-fetch", help="Ask the identity providers for keys; so it is without --file."),
+    ] = None,
+    group: Annotated[str | None, typer.Option(help="The node group whose routes are meant; else the first.")] = None,
+    context: ContextName = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Say which route takes a request, and what ext_authz decides of it, step by step.
+
+    It is decided here, by the code of ext_authz itself: the token goes to nobody and is not printed. Exits with 0
+    whatever the decision is.
+    """
+    from gateway.cli.explained import for_people, for_programs
+    from gateway.cli.explanation import Question, ask
+    from gateway.cli.explanation_input import live_gateway, read_headers, read_key_sets, read_token, written_gateway
+
+    question = Question(
+        method=route[0].upper(),
+        url=route[1],
+        headers=read_headers(header or []),
+        token=read_token(token, token_file, from_stdin=token_stdin),
+        client_ip=client_ip,
+        key_sets=read_key_sets(jwks or []),
+        fetch=file is None if fetch is None else fetch,
+        group=group,
+    )
+    gateway, services = (written_gateway(file), []) if file is not None else live_gateway(context)
+    show(for_programs(ask(gateway, question), services), output, for_people)
 
 
 def _table(found: list[dict[str, Any]]) -> Rows:

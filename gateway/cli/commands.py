@@ -48,7 +48,11 @@ COMMANDS = (
     Command("status", "gateway.cli.status", "Show what is live since when, and why the newest document is not"),
     Command("rollout", "gateway.cli.rollout", "Show what each node group has, and what it is to have"),
     Command("nodes", "gateway.cli.nodes", "Show who is connected, and whether each has what is live."),
-    Command("auth", "gateway.cli.auth", "Show the keys that tokens are verified with."),
+    Command(
+        "auth",
+        "gateway.cli.auth",
+        "Show the keys that tokens are verified with, or why a request is let through or not.",
+    ),
     Command("events", "gateway.cli.events", "Print what happens, one line an event, until Ctrl-C."),
     Command("log", "gateway.cli.revisions", "List the revisions of the document, newest first."),
     Command("show", "gateway.cli.revisions", "Print the document of one revision as it was written"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import http.client
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
 import httpx
@@ -13,6 +15,9 @@ from google.protobuf.any_pb2 import Any
 from controlplane.model import Authorization, Gateway, TokenPlace
 from controlplane.translate import translate_release
 from controlplane.xds.snapshot import Snapshot
+from ext_authz.decision import Allow
+from ext_authz.denials import Deny
+from gateway.cli.explanation import Question, ask
 from servicekit.contracts import AuthPolicy
 from tests.harness import gateways as g
 from tests.harness.echo import running_echo
@@ -78,6 +83,7 @@ class Front:
     client: httpx.Client
     idp: IdentityProvider
     authz: ExtAuthzProcess
+    gateway: Gateway
 
 
 @pytest.fixture(scope="module")
@@ -86,14 +92,15 @@ def front() -> Iterator[Front]:
     port = free_port()
     with short_folder() as folder, running_echo() as echo, identity_provider() as idp:
         idp.publish(jwks(KEY.jwk()))
-        release = translate_release(make(port, echo.port, idp.url))
+        gateway = make(port, echo.port, idp.url)
+        release = translate_release(gateway)
         settings = envoy_settings(folder)
         with (
             ext_authz_process(folder, policy_in(release.services)) as authz,
             running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
             httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
         ):
-            yield Front(client, idp, authz)
+            yield Front(client, idp, authz, gateway)
 
 
 def bearer(key: SigningKey = KEY, **changes: object) -> dict[str, str]:
@@ -102,6 +109,56 @@ def bearer(key: SigningKey = KEY, **changes: object) -> dict[str, str]:
 
 
 TOKEN = bearer()["authorization"].removeprefix("Bearer ")
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "route", "status"),
+    [
+        ("/open", {}, "/open", 200),
+        ("/nothing", bearer(), None, 404),
+        ("/health", {}, "gateway.health", 200),
+        ("/api", bearer(), "/api", 200),
+        ("//x/..//api", bearer(), "/api", 200),
+        ("/api", {}, "/api", 401),
+        ("/api", bearer(aud="others"), "/api", 401),
+        ("/api", bearer(exp=1_700_000_001), "/api", 401),
+        ("/api", bearer(signing_key("RS256", "two")), "/api", 401),
+        ("/api", {"x-api-key": API_KEY}, "/api", 401),
+        ("/either", {"x-api-key": API_KEY}, "/either", 200),
+        ("/lost", bearer(), "/lost", 503),
+        ("/inline", bearer(), "/inline", 200),
+        ("/places?access_token=TOKEN", {}, "/places", 200),
+        ("/places?access_token=TOKEN", {"x-token": TOKEN}, "/places", 401),
+        ("/near", bearer(roles=["admin"]), "/near", 200),
+        ("/near", bearer(roles=["guest"]), "/near", 403),
+        ("/far", bearer(), "/far", 403),
+    ],
+)
+def test_what_is_explained_is_what_happens(
+    front: Front, path: str, headers: dict[str, str], route: str | None, status: int
+) -> None:
+    """``gateway auth explain`` says of a request what the gateway does with it."""
+    target = path.replace("TOKEN", TOKEN)
+    question = Question(
+        method="GET",
+        url=f"http://any{target}",
+        headers=headers,
+        token=None,
+        client_ip="127.0.0.1",
+        key_sets={},
+        fetch=True,
+        group=None,
+    )
+    told = ask(front.gateway, question)
+    assert told.route == route
+    port = int(str(front.client.base_url.port))
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:  # httpx would tidy the path
+        connection.request("GET", target, headers=headers)
+        assert connection.getresponse().status == status
+    if isinstance(told.outcome, Allow):
+        assert status == 200
+    elif told.outcome is not None:
+        assert status == (told.outcome.status if isinstance(told.outcome, Deny) else 503)
 
 
 def test_a_token_becomes_an_identity_header(front: Front) -> None:
