@@ -28,6 +28,7 @@ COMMANDS = (
         "gateway.cli.document",
         "Print the JSON Schema of the document.",
     ),
+    Command("openapi", "gateway.cli.openapi", "Print a route for every operation of an OpenAPI description"),
     Command(
         "settings", "gateway.cli.settings", "Show every process setting: its value, where it came from, its meaning."
     ),

@@ -51,7 +51,7 @@ def check(name: str) -> Verdict:
         gateway = resolve(config, listen_address=_ANY_ADDRESS)
         unasked = _show_to_envoy(config)
     except ConfigError as error:
-        mistakes = tuple(_mistake(problem, document.name) for problem in error.problems)
+        mistakes = tuple(mistake_of(problem, document.name) for problem in error.problems)
         return Verdict(document=document, mistakes=mistakes, unlisted=error.unlisted)
     return Verdict(document=document, counts=_counts(gateway), unasked=unasked)
 
@@ -130,7 +130,8 @@ def _plain_data(document: DocumentFile, mistake: Mistake) -> dict[str, object]:
     }
 
 
-def _mistake(problem: Problem, name: str) -> Mistake:
+def mistake_of(problem: Problem, name: str) -> Mistake:
+    """A problem of the document called ``name``, as commands show it."""
     position = problem.position
     return Mistake(
         message=problem.message,
