@@ -13,7 +13,14 @@ from google.rpc.status_pb2 import Status
 
 from ext_authz.decision import Allow
 from ext_authz.denials import Deny, Unavailable
-from servicekit.contracts.auth_policy import METADATA_API_KEY, METADATA_PROVIDER, METADATA_USER, METADATA_USER_ID
+from servicekit.contracts.auth_policy import (
+    METADATA_API_KEY,
+    METADATA_PROVIDER,
+    METADATA_SCOPES,
+    METADATA_TIER,
+    METADATA_USER,
+    METADATA_USER_ID,
+)
 from servicekit.problems import MEDIA_TYPE, problem
 
 _NO_COOKIES: Final = OkHttpResponse(headers_to_remove=["cookie"])
@@ -53,6 +60,8 @@ def _encode_allow(allow: Allow) -> bytes:
         (METADATA_USER, who.user),
         (METADATA_USER_ID, who.user_id),
         (METADATA_API_KEY, who.api_key),
+        (METADATA_TIER, who.tier),
+        (METADATA_SCOPES, who.scopes),
     )
     response.dynamic_metadata.update({name: value for name, value in members if value})
     return _bytes(response)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ext_authz import steps
 from ext_authz.denials import WRONG_ISSUER, Deny, deny_api_key, deny_forbidden, deny_scopes, deny_token
@@ -31,6 +32,10 @@ class Identity:
     """The caller as its provider names it (``sub``)."""
     api_key: str | None = None
     """The API key by provider and id; as unambiguous."""
+    tier: str | None = None
+    """What the caller is worth, as its provider says."""
+    scopes: str | None = None
+    """What the credentials grant, sorted, separated by spaces."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +61,10 @@ class NeedsKeys:
     source: KeySource
     kid: str | None
 
+
+MAX_SCOPES_LENGTH: Final = 4096
+"""Characters of the scopes that others are told."""
+_TIER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 
 Decision: TypeAlias = Allow | Deny | NeedsKeys
 KeysOf: TypeAlias = Callable[[KeySource], KeySet | None]
@@ -153,6 +162,8 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified, tell: Tell | N
             provider=check.provider,
             user=f"{check.provider}:{subject}" if subject else None,
             user_id=subject,
+            tier=_tier(check, claims),
+            scopes=_told_scopes(granted),
         ),
         set_headers=headers,
         remove_headers=_removed(rule, headers, stripped),
@@ -201,6 +212,18 @@ def _removed(rule: Rule, headers: Mapping[str, str], stripped: frozenset[TokenPl
     """Envoy removes after it sets, so what is set must not be named. Keys are stripped whichever credential won."""
     secrets = {check.header for check in rule.api_keys if not check.forward_key}
     return tuple(sorted((rule.identity_headers | secrets | {*_names(stripped, "header")}) - headers.keys()))
+
+
+def _tier(check: JwtCheck, claims: Mapping[str, Any]) -> str | None:
+    """What is no short plain text is no tier: it stands in metadata, logs and names of counters."""
+    value = None if check.tier is None else check.tier.value_in(claims)
+    return value if isinstance(value, str) and _TIER.fullmatch(value) else None
+
+
+def _told_scopes(granted: frozenset[str]) -> str | None:
+    """All of them, or none where they are too many to be told: a part would say that the rest is not granted."""
+    text = " ".join(sorted(granted))
+    return text if 0 < len(text) <= MAX_SCOPES_LENGTH else None
 
 
 def granted_scopes(claims: Mapping[str, Any]) -> frozenset[str]:

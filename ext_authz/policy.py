@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -101,7 +102,7 @@ def _compile_rule(
     policy: AuthRules,
     identity_headers: frozenset[str],
 ) -> Rule:
-    chosen = [checks[name] for name in rule.any_of]
+    chosen = [_forwarding(checks[name], rule.forward_token) for name in rule.any_of]
     providers = [provider.encode() for provider in policy.providers if provider.name in rule.any_of]
     parts = [rule_id.encode(), rule.encode(), *providers, *(name.encode() for name in sorted(identity_headers))]
     fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
@@ -115,6 +116,13 @@ def _compile_rule(
         identity_headers=identity_headers,
         limits=TokenLimits(),
     )
+
+
+def _forwarding(check: JwtCheck | ApiKeyCheck, asked: bool | None) -> JwtCheck | ApiKeyCheck:
+    """The check with what the rule says of its token, if it says anything."""
+    if asked is None or isinstance(check, ApiKeyCheck):
+        return check
+    return replace(check, forward_token=asked)
 
 
 def _token_groups(checks: Iterable[JwtCheck], fingerprint: bytes) -> tuple[TokenGroup, ...]:
@@ -156,6 +164,7 @@ def _compile_jwt(provider: JwtProvider) -> JwtCheck:
         forward=tuple(ForwardedClaim(claim, header) for claim, header in provider.forward_claims.items()),
         places=places,
         forward_token=provider.forward_token,
+        tier=ForwardedClaim(provider.tier_claim, "") if provider.tier_claim else None,
     )
 
 

@@ -39,6 +39,8 @@ class JwtCheck:
     places: tuple[TokenPlace, ...]
     """Where its tokens stand."""
     forward_token: bool
+    tier: ForwardedClaim | None = None
+    """Where its tokens say their tier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

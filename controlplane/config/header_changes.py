@@ -14,7 +14,20 @@ from controlplane.config.problems import quoted, suggestion
 from controlplane.config.texts import HeaderName, Unique
 
 VARIABLES: Final = frozenset(
-    {"client_ip", "host", "method", "path", "request_id", "route", "scheme", "upstream", "user", "user_id"}
+    {
+        "client_ip",
+        "host",
+        "method",
+        "path",
+        "request_id",
+        "route",
+        "scheme",
+        "scopes",
+        "tier",
+        "upstream",
+        "user",
+        "user_id",
+    }
 )
 """What ``${…}`` may name."""
 
@@ -64,7 +77,8 @@ def _check_apart(names: list[set[str]]) -> None:
 
 class RequestHeaders(Section):
     """Changes to what the upstream gets, after authentication. Values may hold `${client_ip}`, `${host}`, `${method}`,
-    `${path}`, `${request_id}`, `${route}`, `${scheme}`, `${upstream}`, `${user}` and `${user_id}`."""
+    `${path}`, `${request_id}`, `${route}`, `${scheme}`, `${scopes}`, `${tier}`, `${upstream}`, `${user}` and
+    `${user_id}`."""
 
     set: dict[OwnHeader, Value] = Field(default={}, max_length=50)
     """Headers that have this value from here on, whatever they had."""

@@ -139,6 +139,8 @@ class Route(OneOf):
     """What the caller's token has to grant, all of them; 403 without. An API key grants none."""
     authorize: Authorize = Authorize()
     """What else is asked of the caller; 403 without."""
+    forward_token: bool | None = None
+    """Whether the upstream gets the caller's token too; without it, the provider's `forward_token` decides."""
     rate_limits: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Limits that all have to allow the request."""
     timeout: Annotated[float, Duration()] | None = None

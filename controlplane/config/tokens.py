@@ -70,6 +70,9 @@ class Jwt(OneOf):
         default={}, max_length=50
     )
     """Claim to the request header that carries it to the upstream. A client cannot set these headers."""
+    tier_claim: ClaimName | None = None
+    """The claim that says the caller's tier: at most 64 letters, digits and `. _ ~ -`; anything else is no tier. It
+    becomes dynamic metadata (`tier`)."""
     token_from: Annotated[list[TokenPlace], AfterValidator(check_places)] = Field(
         default=[TokenPlace(header=AUTHORIZATION)], min_length=1, max_length=5
     )

@@ -44,6 +44,7 @@ class JwtProvider:
     token_from: tuple[TokenPlace, ...] = ()
     """None at all are ``Authorization: Bearer``."""
     forward_token: bool = True
+    tier_claim: str | None = None
 
     @property
     def has_user(self) -> bool:

@@ -107,6 +107,8 @@ class Route:
     """What node groups choose routes by."""
     authorization: Authorization | None = None
     """``None`` asks nothing."""
+    forward_token: bool | None = None
+    """Whether the upstream gets the caller's token; ``None`` is what its provider says."""
     request_headers: HeaderChanges = field(default_factory=HeaderChanges)
     response_headers: HeaderChanges = field(default_factory=HeaderChanges)
     compress: tuple[str, ...] = ()

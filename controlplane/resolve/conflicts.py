@@ -22,6 +22,7 @@ def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
     _limits_without_identity(draft)
     _scopes_without_tokens(draft)
     _authorize_without_identity(draft)
+    _forwarding_without_tokens(draft)
 
 
 def _duplicate_names(section: str, names: Iterable[str | None], draft: Draft) -> None:
@@ -113,3 +114,17 @@ def _authorize_without_identity(draft: Draft) -> None:
         elif route.authorization.asks_token and not tokens.intersection(route.authenticate):
             message = "roles and claims stand in tokens, and no provider of the route takes tokens"
             draft.refuse(path, "authorize-without-tokens", message, "add a jwt provider to authenticate")
+
+
+def _forwarding_without_tokens(draft: Draft) -> None:
+    """A word about tokens on a route that looks at none."""
+    tokens = {provider.name for provider in draft.identity_providers if isinstance(provider, JwtProvider)}
+    for index, route in enumerate(draft.routes):
+        if route.forward_token is not None and not tokens.intersection(route.authenticate):
+            message = "no provider of the route takes tokens, so none is looked at"
+            draft.refuse(
+                ("routes", index, "forward_token"),
+                "forward-without-tokens",
+                message,
+                "add a jwt provider to authenticate",
+            )

@@ -40,6 +40,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         retry=_retry(merge_retry(written.retry, defaults.retry)),
         labels=dict(sorted(written.labels.items())),
         authorization=_authorization(written.authorize),
+        forward_token=written.forward_token,
         request_headers=header_changes(written.request_headers),
         response_headers=header_changes(written.response_headers),
         compress=tuple(written.compress),

@@ -28,6 +28,7 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             types=provider.types,
             max_lifetime_seconds=provider.max_lifetime,
             forward_token=provider.forward_token,
+            tier_claim=provider.tier_claim,
             jwks=provider.jwks,
             token_from=tuple(
                 contracts.TokenPlace(kind=place.kind, name=place.name, prefix=place.prefix)
@@ -55,6 +56,7 @@ class RuleBook:
         authenticate: tuple[str, ...],
         scopes: tuple[str, ...] = (),
         authorization: model.Authorization | None = None,
+        forward_token: bool | None = None,
     ) -> str | None:
         """The id of the rule for what a route asks of its callers, noted in :attr:`rules`; ``None`` when it is open.
 
@@ -62,7 +64,9 @@ class RuleBook:
         """
         if not authenticate:
             return None
-        rule = contracts.AuthRule(any_of=authenticate, scopes=scopes, authorize=_authorize(authorization))
+        rule = contracts.AuthRule(
+            any_of=authenticate, scopes=scopes, authorize=_authorize(authorization), forward_token=forward_token
+        )
         demand = rule.encode()
         if demand not in self._ids:
             self._ids[demand] = self._identify(rule)

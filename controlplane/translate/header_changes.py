@@ -9,7 +9,13 @@ from typing import Final
 from envoy.config.core.v3.base_pb2 import HeaderValue, HeaderValueOption
 
 from controlplane import model
-from servicekit.contracts.auth_policy import METADATA_NAMESPACE, METADATA_USER, METADATA_USER_ID
+from servicekit.contracts.auth_policy import (
+    METADATA_NAMESPACE,
+    METADATA_SCOPES,
+    METADATA_TIER,
+    METADATA_USER,
+    METADATA_USER_ID,
+)
 
 VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -20,6 +26,8 @@ VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
         "request_id": "%REQ(X-REQUEST-ID)%",
         "route": "%ROUTE_NAME%",
         "scheme": "%REQ(:SCHEME)%",
+        "scopes": f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{METADATA_SCOPES})%",
+        "tier": f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{METADATA_TIER})%",
         "upstream": "%UPSTREAM_CLUSTER_RAW%",
         "user": f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{METADATA_USER})%",
         "user_id": f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{METADATA_USER_ID})%",

@@ -70,7 +70,8 @@ def _ending(found: Mapping[str, Any]) -> str:
 def _verdict(outcome: Outcome) -> dict[str, object]:
     if isinstance(outcome, Allow):
         who = outcome.identity
-        return _ended(True, None, "ok", who.provider, "The request may pass.", user=who.user)
+        passed = _ended(True, None, "ok", who.provider, "The request may pass.")
+        return passed | {"user": who.user, "tier": who.tier, "scopes": who.scopes}
     if isinstance(outcome, NeedsKeys):
         detail = "the rest depends on the keys of the provider; give them with --jwks, or let --fetch get them"
         return _ended(None, None, "keys_not_given", outcome.source.provider, detail)
@@ -78,15 +79,12 @@ def _verdict(outcome: Outcome) -> dict[str, object]:
     return _ended(False, status, outcome.code, outcome.provider, outcome.detail)
 
 
-def _ended(
-    allowed: bool | None, status: int | None, code: str, provider: str, detail: str, *, user: str | None = None
-) -> dict[str, object]:
+def _ended(allowed: bool | None, status: int | None, code: str, provider: str, detail: str) -> dict[str, object]:
     return {
         "allowed": allowed,
         "status": status,
         "code": code,
         "provider": provider or None,
-        "user": user,
         "detail": detail,
     }
 

@@ -24,6 +24,12 @@ with the same id."""
 METADATA_PROVIDER = "provider"
 """The document's name of the provider that vouched for the caller."""
 
+METADATA_TIER = "tier"
+"""What the caller is worth, as its provider says: a text of at most 64 characters."""
+
+METADATA_SCOPES = "scopes"
+"""What the caller's token grants (RFC 6749 §3.3), words separated by single spaces, sorted; at most 4 KiB."""
+
 RULE_EXTENSION = "rule"
 """The ``context_extensions`` key under which a route names its :class:`AuthRule`."""
 
@@ -80,6 +86,8 @@ class JwtProvider(Contract):
     """A JWK Set as JSON text, instead of one at :attr:`jwks_uri`."""
     jwks_cooldown_seconds: float = Field(default=10, gt=0)
     """Shortest time between two fetches that tokens with unknown keys cause."""
+    tier_claim: str | None = Field(default=None, exclude_if=lambda claim: claim is None)
+    """The claim, or the dotted path to it, that says the caller's tier."""
     allow_insecure_jwks: bool = False
     """Allow a :attr:`jwks_uri` with http that is not loopback, for networks that encrypt by themselves."""
 
@@ -135,6 +143,8 @@ class AuthRule(Contract):
     """All of these the token has to grant (``scope``, RFC 8693 §4.2, or ``scp``); an API key grants none."""
     authorize: Authorize | None = Field(default=None, exclude_if=lambda authorize: authorize is None)
     """What else is asked. Left out of the JSON when it is nothing: ids of rules stay as they were."""
+    forward_token: bool | None = Field(default=None, exclude_if=lambda forward: forward is None)
+    """Whether the backend gets the token too, whatever its provider says; ``None`` leaves it to the provider."""
 
 
 class AuthRules(Contract):

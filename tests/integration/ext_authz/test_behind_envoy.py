@@ -12,7 +12,7 @@ import httpx
 import pytest
 from google.protobuf.any_pb2 import Any
 
-from controlplane.model import Authorization, Gateway, TokenPlace
+from controlplane.model import Authorization, Gateway, HeaderChanges, TokenPlace, Variable
 from controlplane.translate import translate_release
 from controlplane.xds.snapshot import Snapshot
 from ext_authz.decision import Allow
@@ -44,6 +44,15 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/inline", authenticate=("inline",)),
         g.route("/places", authenticate=("places",)),
         g.route(
+            "/stripped",
+            authenticate=("platform",),
+            forward_token=False,
+            request_headers=HeaderChanges(
+                set={"x-tier": (Variable(name="tier"),), "x-scopes": (Variable(name="scopes"),)}
+            ),
+        ),
+        g.route("/kept", authenticate=("inline", "places"), forward_token=True),
+        g.route(
             "/near",
             authenticate=("platform",),
             authorization=Authorization(roles=("admin",), methods=("GET",), client_ips=("127.0.0.0/8",)),
@@ -52,7 +61,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         listeners=(g.listener(port),),
         upstreams=(g.upstream(port=backend),),
         identity_providers=(
-            g.jwt_provider(jwks_uri=keys_at),
+            g.jwt_provider(jwks_uri=keys_at, tier_claim="account.tier"),
             g.jwt_provider("dead", jwks_uri="http://127.0.0.1:1/jwks"),
             g.jwt_provider("inline", jwks_uri=None, jwks=jwks(KEY.jwk()).decode(), forward_token=False),
             g.jwt_provider(
@@ -176,6 +185,22 @@ def test_keys_of_the_document_and_a_token_that_ends_here(front: Front) -> None:
     assert received.json()["headers"]["x-user-id"] == "alice"
     assert "authorization" not in received.json()["headers"]
     assert "authorization" in front.client.get("/api", headers=bearer()).json()["headers"]
+
+
+def test_a_route_says_whether_the_backend_gets_the_token(front: Front) -> None:
+    """Whatever the provider says, and wherever the token stands."""
+    assert "authorization" not in front.client.get("/stripped", headers=bearer()).json()["headers"]
+    assert "authorization" in front.client.get("/kept", headers=bearer()).json()["headers"]
+    assert front.client.get("/kept", headers={"x-token": TOKEN}).json()["headers"]["x-token"] == TOKEN
+
+
+def test_tier_and_scopes_of_a_token_are_told(front: Front) -> None:
+    """As dynamic metadata, of which a route makes headers here; what the client sent by these names is gone."""
+    told = bearer(account={"tier": "gold"}, scope="write read")
+    received = front.client.get("/stripped", headers=told | {"x-tier": "platinum"}).json()["headers"]
+    assert (received["x-tier"], received["x-scopes"]) == ("gold", "read write")
+    received = front.client.get("/stripped", headers=bearer(account={"tier": "not a tier"}) | {"x-tier": "x"}).json()
+    assert received["headers"]["x-tier"] == ""
 
 
 def test_a_token_in_a_cookie(front: Front) -> None:
