@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
 
-from controlplane.config.base import Section
+from pydantic import Field, model_validator
+
+from controlplane.config.base import Section, mistake
+from controlplane.config.listener_tls import Tls, WrittenRedirect
 from controlplane.config.texts import IpAddress, Name
 
 
@@ -18,3 +21,14 @@ class Listener(Section):
     address: IpAddress | None = None
     """IP address to bind; without it, the process setting `GATEWAY_LISTEN_ADDRESS` decides (loopback unless told
     otherwise)."""
+    tls: Tls | None = None
+    """Speak HTTPS; without it, HTTP in the clear."""
+    redirect_to_https: WrittenRedirect = None
+    """Send clients to HTTPS instead of serving them, except what proves to a certificate authority whose name this is
+    (`/.well-known/acme-challenge/`) and `/health`."""
+
+    @model_validator(mode="after")
+    def _in_the_clear(self) -> Self:
+        if self.tls is not None and self.redirect_to_https is not None:
+            raise mistake("redirect-to-https", "this listener has tls: who is here speaks HTTPS already")
+        return self

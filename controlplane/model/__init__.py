@@ -14,7 +14,8 @@ from controlplane.model.actions import (
     Variable,
     upstreams_of,
 )
-from controlplane.model.gateway import Gateway, Listener
+from controlplane.model.gateway import Gateway
+from controlplane.model.listeners import CertificateFiles, ClientCertificates, HttpsRedirect, Listener, ListenerTls
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
 from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit, TokenPlace
 from controlplane.model.routes import (
@@ -34,8 +35,10 @@ __all__ = [
     "ApiKeyProvider",
     "Authorization",
     "Canary",
+    "CertificateFiles",
     "CircuitBreaker",
     "ClaimCondition",
+    "ClientCertificates",
     "Endpoint",
     "Forward",
     "Gateway",
@@ -43,9 +46,11 @@ __all__ = [
     "HeaderChanges",
     "HeaderValue",
     "HealthCheck",
+    "HttpsRedirect",
     "IdentityProvider",
     "JwtProvider",
     "Listener",
+    "ListenerTls",
     "Mirror",
     "NodeGroup",
     "NodeSelector",

@@ -4,20 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from controlplane.model.listeners import Listener
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup
 from controlplane.model.policies import IdentityProvider, RateLimit
 from controlplane.model.routes import Route
 from controlplane.model.upstreams import Upstream
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listener:
-    """A port that clients connect to."""
-
-    name: str
-    address: str
-    """IP address to bind."""
-    port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

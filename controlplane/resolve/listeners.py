@@ -4,17 +4,40 @@ from __future__ import annotations
 
 import ipaddress
 
+from controlplane import model
 from controlplane.config import GatewayConfig
-from controlplane.model import Listener
+from controlplane.config.listener_tls import RedirectToHttps, Tls
 from controlplane.resolve.draft import Draft
 
 
 def resolve_listeners(document: GatewayConfig, draft: Draft) -> None:
     """Give each listener its address."""
     for written in document.listeners:
-        listener = Listener(
+        listener = model.Listener(
             name=written.name,
             address=str(ipaddress.ip_address(written.address or draft.listen_address)),
             port=written.port,
+            tls=_tls(written.tls),
+            redirect_to_https=_redirect(written.redirect_to_https),
         )
         draft.listeners.append(listener)
+
+
+def _tls(written: Tls | None) -> model.ListenerTls | None:
+    if written is None:
+        return None
+    asked = written.client_certificates
+    return model.ListenerTls(
+        certificates=tuple(
+            model.CertificateFiles(certificate=one.certificate, key=one.key) for one in written.certificates
+        ),
+        min_version=written.min_version,
+        alpn=tuple(written.alpn),
+        client_certificates=None
+        if asked is None
+        else model.ClientCertificates(ca=asked.ca, required=asked.required, forward=asked.forward),
+    )
+
+
+def _redirect(written: RedirectToHttps | None) -> model.HttpsRedirect | None:
+    return None if written is None else model.HttpsRedirect(port=written.port, status=written.status)

@@ -13,7 +13,7 @@ from envoy.type.v3.percent_pb2 import Percent
 
 from controlplane import model
 from controlplane.translate import limits, names
-from controlplane.translate.connection_manager import ads
+from controlplane.translate.config_source import ads
 from controlplane.translate.endpoints import load_assignment
 from controlplane.translate.protection import circuit_breakers, health_checks, outlier_detection
 from controlplane.translate.upstream_tls import transport_socket

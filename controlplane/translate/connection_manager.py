@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from envoy.config.core.v3.address_pb2 import CidrRange
-from envoy.config.core.v3.config_source_pb2 import AggregatedConfigSource, ApiVersion, ConfigSource
 from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, HttpProtocolOptions
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
     Rds,
 )
 
-from controlplane.model import Route
+from controlplane import model
 from controlplane.translate import filter_order, limits, names
 from controlplane.translate.access_log import access_logs
+from controlplane.translate.config_source import ads
 from controlplane.translate.early_headers import early_header_mutation
 from controlplane.translate.local_replies import local_reply_config
 from controlplane.translate.wellknown import duration, true, uint32
@@ -25,23 +25,19 @@ _NOBODY = CidrRange(address_prefix="255.255.255.255", prefix_len=uint32(32))
 may choose the request ID and steer it with ``x-envoy-*`` headers."""
 
 
-def ads() -> ConfigSource:
-    """The stream that the bootstrap opened."""
-    return ConfigSource(ads=AggregatedConfigSource(), resource_api_version=ApiVersion.V3)
-
-
 def connection_manager(
-    *, stat_prefix: str, identity_headers: Iterable[str], routes: Sequence[Route]
+    source: model.Listener, *, identity_headers: Iterable[str], routes: Sequence[model.Route]
 ) -> HttpConnectionManager:
-    """The same for every listener but for its name."""
+    """How ``source`` speaks HTTP; ``identity_headers`` are removed from what clients send."""
     return HttpConnectionManager(
-        stat_prefix=stat_prefix,
-        rds=Rds(config_source=ads(), route_config_name=names.ROUTES),
+        stat_prefix=names.listener_stats(source.name),
+        rds=Rds(config_source=ads(), route_config_name=_routes(source)),
         http_filters=filter_order.chain(routes),
         access_log=access_logs(),
         local_reply_config=local_reply_config(),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type=_WEBSOCKET)],
         **_identification(identity_headers),
+        **_client_certificates(source.tls),
         **_sanitising(),
         **_bounds(),
     )
@@ -58,6 +54,23 @@ def _identification(identity_headers: Iterable[str]) -> dict[str, object]:
         "preserve_external_request_id": False,
         "always_set_request_id_in_response": True,
         "server_header_transformation": HttpConnectionManager.PASS_THROUGH,
+    }
+
+
+def _routes(source: model.Listener) -> str:
+    redirect = source.redirect_to_https
+    return names.ROUTES if redirect is None else names.https_redirects(redirect.port, redirect.status)
+
+
+def _client_certificates(tls: model.ListenerTls | None) -> dict[str, object]:
+    """What a client says of its certificate is removed; what the handshake has proven is told where that is asked."""
+    if tls is None or tls.client_certificates is None or not tls.client_certificates.forward:
+        return {"forward_client_cert_details": HttpConnectionManager.SANITIZE}
+    return {
+        "forward_client_cert_details": HttpConnectionManager.SANITIZE_SET,
+        "set_current_client_cert_details": HttpConnectionManager.SetCurrentClientCertDetails(
+            subject=true(), dns=True, uri=True
+        ),
     }
 
 

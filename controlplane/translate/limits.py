@@ -11,6 +11,9 @@ from typing import Final
 REQUEST_HEADERS_SECONDS: Final = 10.0
 """To send all request headers (the answer to slowloris)."""
 
+TLS_HANDSHAKE_SECONDS: Final = 10.0
+"""To finish the handshake of TLS."""
+
 STREAM_IDLE_SECONDS: Final = 300.0
 """Without a byte on a stream, in either direction; WebSockets and event streams too."""
 

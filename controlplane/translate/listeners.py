@@ -12,20 +12,23 @@ from controlplane import model
 from controlplane.translate import limits, names
 from controlplane.translate.addresses import socket_address
 from controlplane.translate.connection_manager import connection_manager
-from controlplane.translate.wellknown import packed, uint32
+from controlplane.translate.listener_tls import transport_socket
+from controlplane.translate.wellknown import duration, packed, uint32
 
 _HCM = "envoy.filters.network.http_connection_manager"
 
 
 def listener(source: model.Listener, identity_headers: Sequence[str], routes: Sequence[model.Route]) -> Listener:
     """One listener of a gateway with these routes; ``identity_headers`` are removed from what clients send."""
-    manager = connection_manager(
-        stat_prefix=names.listener_stats(source.name), identity_headers=identity_headers, routes=routes
-    )
+    manager = connection_manager(source, identity_headers=identity_headers, routes=routes)
+    chain = FilterChain(filters=[Filter(name=_HCM, typed_config=packed(manager))])
+    if source.tls is not None:
+        chain.transport_socket.CopyFrom(transport_socket(source.name, source.tls))
+        chain.transport_socket_connect_timeout.CopyFrom(duration(limits.TLS_HANDSHAKE_SECONDS))
     return Listener(
         name=names.listener(source.name),
         address=socket_address(source.address, source.port),
-        filter_chains=[FilterChain(filters=[Filter(name=_HCM, typed_config=packed(manager))])],
+        filter_chains=[chain],
         per_connection_buffer_limit_bytes=uint32(limits.CONNECTION_BUFFER_BYTES),
         traffic_direction=TrafficDirection.INBOUND,
     )

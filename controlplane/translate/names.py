@@ -42,6 +42,11 @@ def fallback_chain(upstreams: Iterable[str]) -> str:
     return "+".join(upstreams)
 
 
+def https_redirects(port: int, status: int) -> str:
+    """The ``RouteConfiguration`` of listeners that send clients to HTTPS."""
+    return f"{RESERVED_PREFIX}https_redirects.{port}.{status}"
+
+
 def listener(name: str) -> str:
     """The listener."""
     return name
@@ -50,6 +55,16 @@ def listener(name: str) -> str:
 def listener_stats(name: str) -> str:
     """The prefix of a listener's statistics."""
     return ADMIN_LISTENER_STATS if name == ENVOY_ADMIN_STATS else name
+
+
+def certificate(listener: str, position: int) -> str:
+    """The secret that says where one of a listener's certificates and its key lie."""
+    return f"{listener}/certificate/{position}"
+
+
+def client_authorities(listener: str) -> str:
+    """The secret that says where the authorities of a listener's clients lie."""
+    return f"{listener}/client_authorities"
 
 
 def cluster(upstream: str) -> str:

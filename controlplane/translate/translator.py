@@ -10,6 +10,8 @@ from controlplane.translate.auth_rules import RuleBook
 from controlplane.translate.clusters import chain_of, cluster, fallback_cluster, uses_eds
 from controlplane.translate.endpoints import load_assignment
 from controlplane.translate.http_filter import RouteContext
+from controlplane.translate.https_redirects import may_answer_challenges, redirecting
+from controlplane.translate.listener_tls import secrets
 from controlplane.translate.listeners import listener
 from controlplane.translate.policies import auth_policy, identity_headers, limit_policy
 from controlplane.translate.routes import route_configuration
@@ -41,9 +43,12 @@ class Translator:
     def _resources(self, listeners: Sequence[Listener], routes: Sequence[Route]) -> Iterator[Resource]:
         for source in listeners:
             yield self._listener(source)
-        yield encode_message(names.ROUTES, route_configuration([self._contexts[route.name] for route in routes]))
+            yield from _secrets(source)
+        yield from self._tables(listeners, routes)
         # A cluster without traffic would still connect and be health-checked.
-        chains = [self._chains[name] for name in {n for route in routes for n in upstreams_of(route.action)}]
+        serving = any(source.redirect_to_https is None for source in listeners)
+        served = [route for route in routes if serving or may_answer_challenges(route)]
+        chains = [self._chains[name] for name in {n for route in served for n in upstreams_of(route.action)}]
         used = {name for chain in chains for name in chain}
         for upstream in self._gateway.upstreams:
             if upstream.name in used:
@@ -51,6 +56,17 @@ class Translator:
         for chain in chains:
             if len(chain) > 1:
                 yield encode_message(names.fallback_chain(chain), fallback_cluster(chain))
+
+    def _tables(self, listeners: Sequence[Listener], routes: Sequence[Route]) -> Iterator[Resource]:
+        """The route table, and one for each way in which a listener sends clients to HTTPS."""
+        ways = dict.fromkeys(source.redirect_to_https for source in listeners)
+        for redirect in ways:
+            if redirect is None:
+                table = route_configuration([self._contexts[route.name] for route in routes])
+            else:
+                open_to_challenges = [self._contexts[route.name] for route in routes if may_answer_challenges(route)]
+                table = redirecting(route_configuration(open_to_challenges), redirect)
+            yield encode_message(table.name, table)
 
     def _listener(self, source: Listener) -> Resource:
         if source.name not in self._listeners:
@@ -76,3 +92,9 @@ class Translator:
                 limits=tuple(limits[name] for name in route.rate_limits),
                 clusters={name: names.fallback_chain(self._chains[name]) for name in upstreams_of(route.action)},
             )
+
+
+def _secrets(source: Listener) -> Iterator[Resource]:
+    if source.tls is not None:
+        for secret in secrets(source.name, source.tls):
+            yield encode_message(secret.name, secret)

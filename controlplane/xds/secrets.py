@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import structlog
+from envoy.extensions.transport_sockets.tls.v3.common_pb2 import TlsCertificate
 from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import Secret
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import DecodeError
@@ -13,7 +14,9 @@ from controlplane.xds.snapshot import Resource, Snapshot
 _log = structlog.get_logger(__name__)
 
 _PUBLIC = "validation_context"
-"""The only kind of a ``Secret`` that holds none: certificates of authorities."""
+"""A kind of ``Secret`` that holds none: certificates of authorities."""
+
+_PLACES = frozenset({"certificate_chain", "private_key", "watched_directory"})
 
 
 class SecretGuard:
@@ -44,4 +47,11 @@ def _is_secret(resource: Resource) -> bool:
         secret = Secret.FromString(Any.FromString(resource.body).value)
     except DecodeError:
         return True  # what can't be read is not known to be harmless
-    return bool(secret.WhichOneof("type") != _PUBLIC)
+    kind = secret.WhichOneof("type")
+    return not (kind == _PUBLIC or (kind == "tls_certificate" and _is_place(secret.tls_certificate)))
+
+
+def _is_place(certificate: TlsCertificate) -> bool:
+    """Whether it says where a key lies, and no more."""
+    fields = {field.name for field, _ in certificate.ListFields()}
+    return fields <= _PLACES and certificate.private_key.WhichOneof("specifier") == "filename"

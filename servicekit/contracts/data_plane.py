@@ -72,6 +72,9 @@ HEALTH_ROUTE: Final = "gateway.health"
 UNMATCHED_ROUTE: Final = "gateway.unmatched"
 """Name of the route that takes what no route of the document matches."""
 
+HTTPS_REDIRECT_ROUTE: Final = "gateway.https_redirect"
+"""Name of the route that sends clients in the clear to HTTPS."""
+
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """The values of the ``method`` tag, besides :data:`OTHER_METHOD`: a client must not make series."""
 

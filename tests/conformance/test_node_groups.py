@@ -188,11 +188,13 @@ async def test_a_certificate_says_more_than_the_node(tmp_path: Path, names: tupl
 
 
 def secrets() -> list[Resource]:
-    """One that is for the node alone, and one that is for everybody."""
-    key, authorities = Secret(name="key"), Secret(name="authorities")
+    """One that is for the node alone, and those that are for everybody."""
+    key, authorities, place = Secret(name="key"), Secret(name="authorities"), Secret(name="place")
+    place.tls_certificate.certificate_chain.filename = "/etc/tls/tls.crt"
+    place.tls_certificate.private_key.filename = "/etc/tls/tls.key"
     key.tls_certificate.private_key.inline_string = "-----BEGIN PRIVATE KEY-----"
     authorities.validation_context.trusted_ca.inline_string = "-----BEGIN CERTIFICATE-----"
-    return [encode_message(secret.name, secret) for secret in (key, authorities)]
+    return [encode_message(secret.name, secret) for secret in (key, authorities, place)]
 
 
 @pytest.mark.parametrize("transport", ["tcp", "tls", "unix"])
@@ -206,8 +208,8 @@ async def test_private_keys_never_cross_a_connection_in_the_clear(tmp_path: Path
         raw_stream(it.plane.address, delta=True, tls_dir=tls_dir, id="edge-1") as stream,
     ):
         it.plane.cache.set("edge", Snapshot.of(secrets()))
-        await stream.send(SDS, resource_names_subscribe=["key", "authorities"])
+        await stream.send(SDS, resource_names_subscribe=["key", "authorities", "place"])
         response = await stream.accept()
         hidden = ["key"] if transport == "tcp" else []
         assert list(response.removed_resources) == hidden
-        assert {r.name for r in response.resources} == {"key", "authorities"} - set(hidden)
+        assert {r.name for r in response.resources} == {"key", "authorities", "place"} - set(hidden)

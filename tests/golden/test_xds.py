@@ -24,6 +24,7 @@ FAMILIES = {
     "routes": (types.ROUTE_CONFIGURATION,),
     "clusters": (types.CLUSTER,),
     "endpoints": (types.CLUSTER_LOAD_ASSIGNMENT,),
+    "secrets": (types.SECRET,),
     "policies": (AuthPolicy.TYPE_URL, LimitPolicy.TYPE_URL),
 }
 

@@ -17,6 +17,7 @@ import httpx
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 
 from controlplane.preflight.static_config import static_config
+from controlplane.xds import types
 from controlplane.xds.snapshot import Snapshot
 from gateway.binaries import envoy_path
 from gateway.bootstrap import build_bootstrap
@@ -48,7 +49,11 @@ def envoy_settings(folder: Path, **changes: Any) -> EnvoySettings:
 def static_bootstrap(snapshot: Snapshot, settings: EnvoySettings) -> bytes:
     """The bootstrap of ``settings`` with ``snapshot`` inside it in place of a control plane."""
     bootstrap = Bootstrap.FromString(bytes(build_bootstrap(settings)))
-    bootstrap.ClearField("dynamic_resources")
+    if snapshot.of_type(types.SECRET):  # nobody brings them, and Envoy can only be asked whether it would take the rest
+        for source in ("lds_config", "cds_config"):
+            bootstrap.dynamic_resources.ClearField(source)
+    else:
+        bootstrap.ClearField("dynamic_resources")
     bootstrap.ClearField("cluster_manager")
     own, given = bootstrap.static_resources, static_config(snapshot).static_resources
     own.listeners.extend(given.listeners)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.config import ConfigError, GatewayConfig, load_document
+from controlplane.model import CertificateFiles, ListenerTls
 from controlplane.preflight import EnvoyPreflight, PreflightError, PreflightUnavailableError, check_groups
 from controlplane.preflight.sandbox import CannotRunError, Sandbox
 from controlplane.resolve import resolve
@@ -41,6 +42,12 @@ def test_a_good_snapshot_passes(preflight: EnvoyPreflight) -> None:
 def test_upstreams_with_tls_pass(preflight: EnvoyPreflight) -> None:
     """Nodes bring the authorities that vouch for them; here stands one in for those."""
     preflight.check(edge_snapshot(gateways.gateway(upstreams=(gateways.upstream(tls=True, discovery="dns"),))))
+
+
+def test_files_of_the_nodes_are_not_asked_for(preflight: EnvoyPreflight) -> None:
+    """Certificates of a listener lie on other machines; the rest of the listener is looked at."""
+    tls = ListenerTls(certificates=(CertificateFiles(certificate="/nowhere/tls.crt", key="/nowhere/tls.key"),))
+    preflight.check(edge_snapshot(gateways.gateway(listeners=(gateways.listener(tls=tls),))))
 
 
 def test_envoys_own_words_come_back(preflight: EnvoyPreflight) -> None:

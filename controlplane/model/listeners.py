@@ -1,0 +1,56 @@
+"""Listeners: where clients connect, and how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CertificateFiles:
+    """Paths on Envoy's machine."""
+
+    certificate: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificates:
+    """Certificates that clients show."""
+
+    ca: str
+    """Path on Envoy's machine."""
+    required: bool
+    forward: bool
+    """Whether upstreams are told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerTls:
+    """TLS with clients."""
+
+    certificates: tuple[CertificateFiles, ...]
+    """Never empty; the first is for clients that name no host of the others."""
+    min_version: Literal["1.2", "1.3"] = "1.2"
+    alpn: tuple[str, ...] = ("h2", "http/1.1")
+    client_certificates: ClientCertificates | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpsRedirect:
+    """Where clients in the clear are sent."""
+
+    port: int = 443
+    status: Literal[301, 308] = 308
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """A port that clients connect to."""
+
+    name: str
+    address: str
+    """IP address to bind."""
+    port: int
+    tls: ListenerTls | None = None
+    redirect_to_https: HttpsRedirect | None = None
