@@ -49,10 +49,11 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
         deadline=settings.redis_timeout_ms / 1000,
         connections=settings.redis_connections,
     )
+    epoch_ns = time.time_ns() - time.monotonic_ns()
     limiter = Limiter(
         policy=policy,
         store=store,
-        local=LocalStore(clock_us=lambda: time.monotonic_ns() // 1000),
+        local=LocalStore(clock_us=lambda: (epoch_ns + time.monotonic_ns()) // 1000),
         refused=OverLimitCache(),
         metrics=metrics,
         clock=time.monotonic,

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from ratelimit_service.bucket import Shape
 from ratelimit_service.policy import CompiledLimit
+from ratelimit_service.window import Form
 
 Source = Literal["store", "cache", "fallback"]
 """What decided: the shared store, the memory of who is over the limit, or this process while the store was away."""
 
 
 class Take(NamedTuple):
-    """One wish of a request: ``hits`` tokens from one bucket; 0 only looks."""
+    """One wish of a request: ``hits`` tokens from one bucket, or places in one window; 0 only looks."""
 
     key: bytes
-    shape: Shape
+    shape: Form
     hits: int
 
 
@@ -31,7 +31,7 @@ class Level(NamedTuple):
     remaining: int
     """Whole tokens left after the decision."""
     reset_us: int
-    """Microseconds until the bucket is full again; if it does not fit, until it would."""
+    """Microseconds until the bucket is full again or the window over; if it does not fit, until it would."""
 
 
 class Verdict(NamedTuple):

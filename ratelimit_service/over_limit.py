@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ratelimit_service.bucket import MICROSECONDS, Shape
+from ratelimit_service.bucket import MICROSECONDS
 from ratelimit_service.decision import Level, Take
+from ratelimit_service.window import Form
 
 
 class _Empty(NamedTuple):
     until: float
-    shape: Shape
+    shape: Form
 
 
 class OverLimitCache:
     """Buckets that were seen empty, until the moment when their next token is there.
 
-    Never wrong against the caller: an empty bucket only gets emptier before its next token, and the moment is counted
-    from before the store was asked. Changing a limit changes its shape, which ends what was remembered under the old
-    one. Only deleting a bucket in the store by hand goes unnoticed, for at most one token's time.
+    Never wrong against the caller: an empty bucket or a full window only gets worse before its next token or place, and
+    the moment is counted from before the store was asked. Changing a limit changes its shape, which ends what was
+    remembered under the old one. Only deleting a key in the store by hand goes unnoticed, until that moment.
     """
 
     def __init__(self, *, max_keys: int = 65_536) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
 
-from ratelimit_service.bucket import MICROSECONDS, Shape, UnfitLimitError, shape
+from ratelimit_service.bucket import MICROSECONDS, UnfitLimitError, shape
 from ratelimit_service.keys import key_seed
+from ratelimit_service.window import Form, fixed_window, sliding_window
 from servicekit.contracts import Limit, LimitPolicy, Limits
 from servicekit.contracts.limit_policy import DOMAIN
 from servicekit.retained import Retained
@@ -39,8 +40,8 @@ class CompiledLimit:
     requests_per_unit: int
     unit: Unit
     """The rate in Envoy's words; ``UNKNOWN`` with the document's number where no unit divides its period."""
-    shape: Shape
-    local_shape: Shape
+    shape: Form
+    local_shape: Form
     """This process' share, for decisions while the store is away."""
     on_store_failure: Literal["local", "allow", "deny"]
     seed: hashlib.blake2b = field(compare=False, repr=False)
@@ -96,10 +97,7 @@ def compile_policy(policy: Limits, local_share: Fraction) -> Table:
 def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
     period_us = max(1, round(limit.period_seconds * MICROSECONDS))
     try:
-        whole = shape(requests=limit.requests, period_us=period_us, burst=limit.burst)
-        local = shape(
-            requests=limit.requests * local_share, period_us=period_us, burst=max(1, int(limit.burst * local_share))
-        )
+        whole, local = _form(limit, period_us, Fraction(1)), _form(limit, period_us, local_share)
     except UnfitLimitError as error:
         raise PolicyError(f"limit {limit.name!r}: {error}") from None
     requests_per_unit, unit = _in_units(limit.requests, period_us)
@@ -111,8 +109,21 @@ def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
         shape=whole,
         local_shape=local,
         on_store_failure=limit.on_store_failure,
-        seed=key_seed(DOMAIN, limit.name, limit.by),
+        seed=key_seed(DOMAIN, limit.name, limit.by, *_counted_anew(limit)),
     )
+
+
+def _form(limit: Limit, period_us: int, share: Fraction) -> Form:
+    if limit.algorithm == "fixed_window":
+        return fixed_window(requests=max(1, int(limit.requests * share)), period_us=period_us)
+    if limit.algorithm == "sliding_window":
+        return sliding_window(requests=max(1, int(limit.requests * share)), period_us=period_us)
+    return shape(requests=limit.requests * share, period_us=period_us, burst=max(1, int(limit.burst * share)))
+
+
+def _counted_anew(limit: Limit) -> tuple[str, ...]:
+    """What can't change without beginning to count anew: tokens stay tokens, but windows end elsewhere."""
+    return () if limit.algorithm == "token_bucket" else (limit.algorithm, f"{limit.period_seconds:g}")
 
 
 def _in_units(requests: int, period_us: int) -> tuple[int, Unit]:

@@ -8,7 +8,7 @@ from importlib import resources
 
 from ratelimit_service.decision import Level, Take
 
-TEXT = resources.files("ratelimit_service").joinpath("scripts/token_bucket.lua").read_text()
+TEXT = resources.files("ratelimit_service").joinpath("scripts/take.lua").read_text()
 """The Lua script; its head says what it takes and returns."""
 
 MAX_TAKES = 256

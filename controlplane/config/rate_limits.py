@@ -13,15 +13,18 @@ _MAX_TOKENS = 1_000_000_000
 
 
 class RateLimit(Section):
-    """A token bucket for each caller."""
+    """A token bucket, or windows, for each caller."""
 
     by: Literal["user", "api_key", "ip"]
     """What a caller is. `user` and `api_key` need a route that authenticates."""
+    algorithm: Literal["token_bucket", "fixed_window", "sliding_window"] = "token_bucket"
+    """How requests are counted: tokens that flow in evenly; windows that begin with the clock's minutes, hours or days
+    (UTC); or such windows of which the last two are weighed together ([which to take](rate-limits.md#algorithms))."""
     requests: int = Field(ge=1, le=_MAX_TOKENS)
     """Requests that each caller may make, on average, in the time `per`."""
     per: Annotated[float, Duration(least=1, most=31_536_000)]
     """The time that `requests` are for."""
     burst: int | None = Field(default=None, ge=1, le=_MAX_TOKENS)
-    """Requests at once after a quiet time; without it, as many as `requests`."""
+    """Requests at once after a quiet time; without it, as many as `requests`. Only of token buckets."""
     on_store_failure: Literal["local", "allow", "deny"] = "local"
     """What decides while Redis does not answer: a bucket in each rate-limit process, yes, or no."""

@@ -68,10 +68,11 @@ IdentityProvider = JwtProvider | ApiKeyProvider
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
-    """A token bucket per caller."""
+    """A token bucket, or windows, per caller."""
 
     name: str
     by: Literal["user", "api_key", "ip"]
+    algorithm: Literal["token_bucket", "fixed_window", "sliding_window"] = "token_bucket"
     requests: int
     period: float
     burst: int

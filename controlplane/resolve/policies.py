@@ -28,7 +28,14 @@ def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
     for name, written in document.rate_limits.items():
         limit = _rate_limit(name, written)
         draft.rate_limits.append(limit)
-        if limit.burst * limit.period / limit.requests > LONGEST_FILL_SECONDS:
+        if written.burst is not None and written.algorithm != "token_bucket":
+            draft.refuse(
+                ("rate_limits", name, "burst"),
+                "no-burst",
+                f"a {written.algorithm} lets `requests` through at once, whatever the burst",
+                "remove burst, or take a token_bucket",
+            )
+        elif written.algorithm == "token_bucket" and limit.burst * limit.period / limit.requests > LONGEST_FILL_SECONDS:
             draft.refuse(
                 ("rate_limits", name, "burst"),
                 "never-full",
@@ -98,6 +105,7 @@ def _rate_limit(name: str, written: RateLimit) -> model.RateLimit:
     return model.RateLimit(
         name=name,
         by=written.by,
+        algorithm=written.algorithm,
         requests=written.requests,
         period=written.per,
         burst=written.requests if written.burst is None else written.burst,

@@ -42,6 +42,7 @@ def _limit(limit: RateLimit) -> Limit:
     return Limit(
         name=limit.name,
         by=limit.by,
+        algorithm=limit.algorithm,
         requests=limit.requests,
         period_seconds=limit.period,
         burst=limit.burst,

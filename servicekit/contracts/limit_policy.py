@@ -19,17 +19,21 @@ LIMIT_ENTRY = "limit"
 its key and the caller as its value: ``[("limit", "per-user"), ("user", "…")]``."""
 
 
+Algorithm = Literal["token_bucket", "fixed_window", "sliding_window"]
+
+
 class Limit(Contract):
-    """One token bucket per caller."""
+    """One token bucket, or one row of windows, per caller."""
 
     name: str
     by: Literal["user", "api_key", "ip"]
     """What a caller is."""
+    algorithm: Algorithm = Field(default="token_bucket", exclude_if=lambda algorithm: algorithm == "token_bucket")
     requests: int = Field(gt=0)
-    """Tokens that flow in, evenly, in one :attr:`period_seconds`."""
+    """Tokens that flow in, evenly, in one :attr:`period_seconds`; or places in a window of that length."""
     period_seconds: float = Field(gt=0)
     burst: int = Field(gt=0)
-    """Tokens that a bucket holds at most."""
+    """Tokens that a bucket holds at most. Windows have no use for it."""
     on_store_failure: Literal["local", "allow", "deny"] = "local"
     """What decides while Redis does not: a bucket in this process, yes, or no."""
 

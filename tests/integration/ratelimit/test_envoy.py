@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
             g.gateway(
                 g.route("/by-ip", rate_limits=("per-ip",)),
                 g.route("/by-user", authenticate=("platform",), rate_limits=("per-user",)),
+                g.route("/by-day", authenticate=("platform",), rate_limits=("a-day",)),
                 g.route("/by-both", authenticate=("platform",), rate_limits=("wide", "per-user")),
                 listeners=(g.listener(port),),
                 upstreams=(g.upstream(port=echo.port),),
@@ -58,6 +60,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
                 rate_limits=(
                     g.rate_limit("per-ip", "ip", burst=2, requests=20),
                     g.rate_limit("wide", "ip", burst=100),
+                    g.rate_limit("a-day", "user", burst=2, requests=2, period=86_400.0, algorithm="fixed_window"),
                     g.rate_limit("per-user", "user", burst=3, requests=20),
                 ),
             )
@@ -108,6 +111,18 @@ async def test_an_allowed_answer_says_how_much_is_left(gateway: Gateway) -> None
     assert allowed.headers.get_list("ratelimit-limit") == ["3"]
     assert allowed.headers.get_list("ratelimit-remaining") == ["2"]
     assert allowed.headers.get_list("ratelimit-reset") == ["3"]
+
+
+async def test_a_window_says_when_it_ends(gateway: Gateway) -> None:
+    """Two a day: the third is to come back when the day is over, in UTC."""
+    answers = [await gateway.client.get("/by-day") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert [answer.headers["ratelimit-limit"] for answer in answers] == ["2"] * 3
+    assert [answer.headers["ratelimit-remaining"] for answer in answers] == ["1", "0", "0"]
+    of_the_day = 86_400 - time.time() % 86_400
+    for answer in answers:
+        assert 0 <= (int(answer.headers["ratelimit-reset"]) - of_the_day) % 86_400 < 30
+    assert answers[2].headers["retry-after"] == answers[2].headers["ratelimit-reset"]
 
 
 async def test_two_filters_do_not_write_the_headers_twice(gateway: Gateway) -> None:

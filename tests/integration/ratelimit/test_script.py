@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import random
 import struct
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from math import ceil
+from math import ceil, floor
 from typing import Any
 
 import pytest
@@ -17,14 +18,23 @@ from hypothesis import strategies as st
 from ratelimit_service import script
 from ratelimit_service.bucket import Shape, shape
 from ratelimit_service.decision import Level, Take
+from ratelimit_service.local_store import LocalStore
+from ratelimit_service.window import FIXED, Form, Window, fixed_window, sliding_window
 from tests.harness.valkey import Valkey
 
 KEYS = [b"a", b"b", b"c"]
+WINDOW_KEYS = [b"w", b"x", b"y"]
 shapes = st.builds(
     shape,
     requests=st.integers(1, 5_000),
     period_us=st.sampled_from([1_000, 7_000, 1_000_000, 60_000_000, 3_600_000_000]),
     burst=st.integers(1, 50),
+)
+windows = st.builds(
+    lambda make, requests, period_us: make(requests=requests, period_us=period_us),
+    st.sampled_from([fixed_window, sliding_window]),
+    st.integers(1, 50) | st.integers(10**8, 10**9),
+    st.sampled_from([1_000, 7_000, 1_000_000, 86_400_000_000, 31_536_000_000_000]),
 )
 relaxed = settings(
     max_examples=5,
@@ -45,6 +55,7 @@ class Model:
         """Which buckets have enough; all give, or none does."""
         tokens = {}
         for key, of, _ in takes:
+            assert isinstance(of, Shape)
             had, at = self._buckets.get(key, (Fraction(of.burst), now))
             tokens[key] = min(Fraction(of.burst), had + Fraction(max(0, now - at) * of.rate, of.unit))
         fits = [tokens[take.key] >= max(1, take.hits) for take in takes]
@@ -56,11 +67,35 @@ class Model:
 
     def level(self, take: Take, now: int, fits: bool) -> Level:
         """The figures that go with the answer."""
+        assert isinstance(take.shape, Shape)
         had, at = self._buckets.get(take.key, (Fraction(take.shape.burst), now))
         per_us = Fraction(take.shape.rate, take.shape.unit)
         tokens = min(Fraction(take.shape.burst), had + max(0, now - at) * per_us)
         goal = take.shape.burst if fits else min(max(1, take.hits), take.shape.burst)
         return Level(fits, int(tokens), ceil(max(Fraction(0), goal - tokens) / per_us))
+
+
+class Windows:
+    """Windows as one would explain them: what was taken in each, by the number of the window."""
+
+    def __init__(self, of: Window) -> None:
+        self.of = of
+        self._taken: dict[int, int] = {}
+
+    def free(self, now: int) -> Fraction:
+        """How many requests have room; of a sliding window not rounded."""
+        number, elapsed = divmod(now, self.of.period_us)
+        free = Fraction(self.of.burst - self._taken.get(number, 0))
+        if self.of.slide != FIXED and self._taken.get(number - 1, 0):
+            step = -self.of.slide
+            steps = -(-self.of.period_us // step)
+            free -= self._taken[number - 1] * Fraction(-(-(self.of.period_us - elapsed) // step), steps)
+        return free
+
+    def take(self, now: int, hits: int) -> None:
+        """Count."""
+        number = now // self.of.period_us
+        self._taken[number] = self._taken.get(number, 0) + hits
 
 
 class Server:
@@ -71,7 +106,7 @@ class Server:
         if own_clock:
             text = text.replace("redis.call('TIME')", "redis.call('HMGET', 'clock', 's', 'us')")
             # the server's expiry goes by its real clock
-            text = text.replace("'PX', until_full", "'PX', 3600000")
+            text = text.replace("'PX', until_unused", "'PX', 3600000")
             assert text.count("'clock'") == text.count("'PX', 3600000") == 1
         self._client: Any = client  # execute_command() has no types
         self._sha = str(client.script_load(text))
@@ -101,12 +136,12 @@ def compare(model: Model, requests: list[list[Take]], now: int, answers: list[li
         assert levels == expected, (takes, now)
 
 
-def some_requests(rng: random.Random, of: dict[bytes, Shape], most: int) -> list[list[Take]]:
+def some_requests(rng: random.Random, of: Mapping[bytes, Form], most: int) -> list[list[Take]]:
     """A batch of requests with one to three buckets each, mostly single hits."""
     return [
         [
             Take(key, of[key], rng.choice((0, 1, 1, 1, 1, 2, of[key].burst, of[key].burst + 1)))
-            for key in rng.sample(KEYS, rng.randint(1, len(KEYS)))
+            for key in rng.sample(list(of), rng.randint(1, min(3, len(of))))
         ]
         for _ in range(rng.randint(1, most))
     ]
@@ -129,6 +164,74 @@ def test_the_script_is_the_model_on_any_clock(client: redis.Redis, of: tuple[Sha
         assert at == now
         compare(model, requests, now, answers)
         asked += len(requests)
+
+
+@relaxed
+@given(st.tuples(windows, windows, windows), st.integers(0, 2**32))
+def test_windows_are_their_model_on_any_clock(client: redis.Redis, of: tuple[Window, ...], seed: int) -> None:
+    """3,000 requests a trace, all-or-nothing under several windows: who fits, what is left, and waits that are true."""
+    client.flushall()
+    rng, server = random.Random(seed), Server(client, own_clock=True)
+    model = {key: Windows(one) for key, one in zip(WINDOW_KEYS, of, strict=True)}
+    now, asked = 1_795_000_000_000_000, 0
+    while asked < 3_000:
+        period = rng.choice(of).period_us
+        now += rng.choice((0, 0, 1, period // 50, period // 3, period, period * 2))
+        server.set_clock(now)
+        requests = some_requests(rng, {key: one.of for key, one in model.items()}, most=12)
+        for takes, levels in zip(requests, server.ask(requests)[1], strict=True):
+            fits = [model[take.key].free(now) >= max(1, take.hits) for take in takes]
+            for take in takes if all(fits) else ():
+                model[take.key].take(now, take.hits)
+            found = [(level.fits, level.remaining) for level in levels]
+            assert found == [
+                (fit, max(0, floor(model[take.key].free(now)))) for fit, take in zip(fits, takes, strict=True)
+            ]
+            for take, level in zip(takes, levels, strict=True):
+                waits(model[take.key], take, level, now)
+        asked += len(requests)
+
+
+def waits(model: Windows, take: Take, level: Level, now: int) -> None:
+    """After the time that a refusal told of, the request fits, and not a microsecond before."""
+    need = max(1, take.hits)
+    if not level.fits and need <= take.shape.burst:
+        assert model.free(now + level.reset_us) >= need > model.free(now + level.reset_us - 1)
+
+
+@relaxed
+@given(st.tuples(shapes, windows, windows), st.integers(0, 2**32))
+def test_this_process_decides_as_the_script_does(client: redis.Redis, of: tuple[Form, ...], seed: int) -> None:
+    """3,000 requests a trace under buckets and windows mixed: the local store's answers are the script's."""
+    client.flushall()
+    rng, server = random.Random(seed), Server(client, own_clock=True)
+    now, asked = 1_795_000_000_000_000, 0
+    local = LocalStore(clock_us=lambda: now)
+    while asked < 3_000:
+        now += rng.choice((0, 0, 1, 300, 20_000, 700_000, 90_000_000, 5_000_000_000))
+        server.set_clock(now)
+        requests = some_requests(rng, dict(zip(KEYS, of, strict=True)), most=12)
+        assert server.ask(requests)[1] == [local.take_now(takes) for takes in requests]
+        asked += len(requests)
+
+
+@relaxed
+@given(st.integers(1, 30), st.sampled_from([7, 1_000]), st.integers(0, 2**32))
+def test_a_sliding_window_admits_no_more_than_a_bucket(requests: int, period_us: int, seed: int) -> None:
+    """In no stretch of t more than requests * (1 + t / period), and in no window of the clock more than requests."""
+    rng, now = random.Random(seed), 0
+    store = LocalStore(clock_us=lambda: now)
+    of, admitted = sliding_window(requests=requests, period_us=period_us), list[int]()
+    for _ in range(400):
+        now += rng.choice((0, 0, 0, 1, period_us // 7, period_us // 2, period_us))
+        if store.take_now([Take(b"a", of, 1)])[0].fits:
+            admitted.append(now)
+    for first, began in enumerate(admitted):
+        assert all(
+            count <= requests * (1 + Fraction(at - began, period_us))
+            for count, at in enumerate(admitted[first:], start=1)
+        )
+    assert max(Counter(at // period_us for at in admitted).values()) <= requests
 
 
 @relaxed
@@ -195,3 +298,31 @@ def test_a_clock_that_was_set_back_does_not_freeze_a_bucket(client: redis.Redis)
     assert server.ask([[Take(b"a", of, 1)]])[1] == [[Level(False, 0, 1_000_000)]]
     server.set_clock(now + 1_000_000)
     assert server.ask([[Take(b"a", of, 1)]])[1][0][0].fits
+
+
+@pytest.mark.parametrize("make", [fixed_window, sliding_window])
+def test_a_clock_that_was_set_back_does_not_freeze_a_window(client: redis.Redis, make: Callable[..., Window]) -> None:
+    """A server that took over with a clock an hour behind: what was taken counts, in the window that is now."""
+    of = make(requests=2, period_us=60_000_000)
+    server = Server(client, own_clock=True)
+    now = 1_795_000_020_000_000
+    server.set_clock(now)
+    server.ask([[Take(b"a", of, 2)]])
+    now -= 3_600_000_000
+    server.set_clock(now)
+    assert not server.ask([[Take(b"a", of, 1)]])[1][0][0].fits
+    server.set_clock(now + 120_000_000)
+    assert server.ask([[Take(b"a", of, 2)]])[1][0][0].fits
+
+
+def test_a_window_is_kept_until_it_counts_no_more(client: redis.Redis) -> None:
+    """A fixed one until its end, a sliding one for one window longer; looking and refusals write nothing."""
+    fixed, sliding = (make(requests=1, period_us=1_000_000_000) for make in (fixed_window, sliding_window))
+    server = Server(client, own_clock=False)
+    server.ask([[Take(b"fixed", fixed, 0), Take(b"sliding", sliding, 2)]])
+    assert client.keys() == []
+    now, ((one, other),) = server.ask([[Take(b"fixed", fixed, 1), Take(b"sliding", sliding, 1)]])
+    left = 1_000_000_000 - now % 1_000_000_000
+    assert (one.reset_us, other.reset_us) == (left, left + 1_000_000_000)
+    assert 0 <= left // 1000 + 1 - client.pttl("fixed") < 1_000
+    assert 0 <= left // 1000 + 1_000_001 - client.pttl("sliding") < 1_000

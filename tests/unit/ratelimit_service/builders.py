@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from ratelimit_service.matching import Descriptor
 from ratelimit_service.policy import CompiledLimit, PolicyBook
 from servicekit.contracts import Limit, LimitPolicy
+from servicekit.contracts.limit_policy import Algorithm
 
 
 class Clock:
@@ -30,6 +31,7 @@ def limit(
     name: str = "per-user",
     by: Literal["user", "api_key", "ip"] = "user",
     *,
+    algorithm: Algorithm = "token_bucket",
     requests: int = 60,
     period_seconds: float = 60,
     burst: int = 3,
@@ -39,6 +41,7 @@ def limit(
     return Limit(
         name=name,
         by=by,
+        algorithm=algorithm,
         requests=requests,
         period_seconds=period_seconds,
         burst=burst,

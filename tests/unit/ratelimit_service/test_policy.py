@@ -6,9 +6,13 @@ import pytest
 
 from ratelimit_service.bucket import Shape
 from ratelimit_service.policy import PolicyError
+from ratelimit_service.window import FIXED, Window
 from servicekit.contracts import LimitPolicy, Limits
+from servicekit.contracts.limit_policy import Algorithm
 from servicekit.retained import GRACE_SECONDS
 from tests.unit.ratelimit_service.builders import Clock, book, compiled, limit
+
+WINDOWS: tuple[Algorithm, ...] = ("fixed_window", "sliding_window")
 
 
 def test_a_limit_that_left_goes_on_for_the_grace_period() -> None:
@@ -92,6 +96,31 @@ def test_the_local_bucket_is_the_stated_share() -> None:
     """A quarter of the rate and of the burst, and never less than one token."""
     assert compiled(limit(requests=60, burst=8), local_share=0.25).local_shape == Shape(2, 4_000_000, 1)
     assert compiled(limit(burst=1), local_share=0.25).local_shape.burst == 1
+
+
+def test_windows_have_all_their_requests_at_once_whatever_the_burst() -> None:
+    """Ten a minute in fixed and in sliding windows; this process' share of them is a quarter, and never none."""
+    fixed, sliding = (limit(requests=10, algorithm=algorithm) for algorithm in WINDOWS)
+    assert compiled(fixed).shape == Window(10, 60_000_000, FIXED)
+    assert compiled(sliding).shape == Window(10, 60_000_000, -1)
+    assert compiled(fixed, local_share=0.25).local_shape == Window(2, 60_000_000, FIXED)
+    assert compiled(sliding, local_share=0.01).local_shape.burst == 1
+
+
+def test_another_algorithm_or_another_window_begins_anew_and_another_number_does_not() -> None:
+    """What a window holds means nothing to a bucket, nor to a window that ends elsewhere."""
+    bucket, fixed, hourly, more, sliding = (
+        compiled(one).seed.hexdigest()
+        for one in (
+            limit(),
+            limit(algorithm="fixed_window"),
+            limit(algorithm="fixed_window", period_seconds=3600),
+            limit(algorithm="fixed_window", requests=61),
+            limit(algorithm="sliding_window"),
+        )
+    )
+    assert len({bucket, fixed, hourly, sliding}) == 4
+    assert more == fixed
 
 
 @pytest.mark.parametrize(

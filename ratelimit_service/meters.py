@@ -1,0 +1,97 @@
+"""What a limit has counted for one caller, whichever its algorithm: the local store's values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from ratelimit_service import bucket, window
+from ratelimit_service.bucket import Shape
+from ratelimit_service.window import Counts, Form, Window
+
+
+class Meter(Protocol):
+    """The state of one caller under one limit at one moment. Immutable."""
+
+    def at(self, now_us: int, form: Form) -> Meter:
+        """The same caller's state later, under numbers that may have changed."""
+        ...
+
+    def fits(self, hits: int) -> bool:
+        """Whether ``hits`` can be taken; none are a peek."""
+        ...
+
+    def taken(self, hits: int) -> Meter:
+        """The state after ``hits`` were taken."""
+        ...
+
+    def remaining(self) -> int:
+        """How many more can be taken."""
+        ...
+
+    def reset_us(self) -> int:
+        """Microseconds until all can be taken again."""
+        ...
+
+    def wait_us(self, hits: int) -> int:
+        """Microseconds until ``hits`` that don't fit would."""
+        ...
+
+
+def unused(now_us: int, form: Form) -> Meter:
+    """The state of a caller who has taken nothing."""
+    if isinstance(form, Window):
+        return _Windows(window.counts_at(None, now_us, form), now_us, form)
+    return _Bucket(0, now_us, form)
+
+
+class _Bucket(NamedTuple):
+    missing: int
+    at_us: int
+    shape: Shape
+
+    def at(self, now_us: int, form: Form) -> Meter:
+        if isinstance(form, Window):
+            return unused(now_us, form)
+        lacks = bucket.refilled(self.missing, elapsed_us=now_us - self.at_us, rate=self.shape.rate)
+        return _Bucket(lacks if self.shape == form else bucket.reshaped(lacks, old=self.shape, new=form), now_us, form)
+
+    def fits(self, hits: int) -> bool:
+        return bucket.fits(self.missing, hits, self.shape)
+
+    def taken(self, hits: int) -> Meter:
+        return self._replace(missing=self.missing + hits * self.shape.unit)
+
+    def remaining(self) -> int:
+        return bucket.remaining(self.missing, self.shape)
+
+    def reset_us(self) -> int:
+        return bucket.time_to_full(self.missing, self.shape)
+
+    def wait_us(self, hits: int) -> int:
+        return bucket.time_to_fit(self.missing, hits, self.shape)
+
+
+class _Windows(NamedTuple):
+    counts: Counts
+    at_us: int
+    form: Window
+
+    def at(self, now_us: int, form: Form) -> Meter:
+        if not isinstance(form, Window):
+            return unused(now_us, form)
+        return _Windows(window.counts_at(self.counts, now_us, form), now_us, form)
+
+    def fits(self, hits: int) -> bool:
+        return window.fits(self.counts, hits, self.at_us, self.form)
+
+    def taken(self, hits: int) -> Meter:
+        return self._replace(counts=self.counts._replace(current=self.counts.current + hits))
+
+    def remaining(self) -> int:
+        return window.remaining(self.counts, self.at_us, self.form)
+
+    def reset_us(self) -> int:
+        return window.time_to_reset(self.counts, self.at_us, self.form)
+
+    def wait_us(self, hits: int) -> int:
+        return window.time_to_fit(self.counts, hits, self.at_us, self.form)
