@@ -25,6 +25,7 @@ from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
 from servicekit.logs import configure_logging
+from servicekit.secret_reference import NO_SECRETS, Secrets, opened_secrets
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
 from servicekit.tls import add_port
@@ -44,12 +45,12 @@ class Parts:
     fetcher: HttpKeyFetcher
 
 
-def assemble(*, registry: CollectorRegistry, cache_entries: int) -> Parts:
-    """Build the service; its metrics are in ``registry``."""
+def assemble(*, registry: CollectorRegistry, cache_entries: int, secrets: Secrets = NO_SECRETS) -> Parts:
+    """Build the service; its metrics are in ``registry``, and policies may name what is in ``secrets``."""
     metrics = Metrics(clock=time.monotonic)
     registry.register(metrics)
     fetcher = HttpKeyFetcher()
-    keys = KeyRing(fetcher=fetcher, clock=time.monotonic, count_fetch=metrics.fetch)
+    keys = KeyRing(fetcher=fetcher, clock=time.monotonic, count_fetch=metrics.fetch, secrets=secrets)
     rules = RuleBook()
     checker = Checker(
         rules=rules,
@@ -63,7 +64,7 @@ def assemble(*, registry: CollectorRegistry, cache_entries: int) -> Parts:
     metrics.watch(key_states=keys.states, cache=checker.lookups)
     return Parts(
         service=CheckService(checker=checker, metrics=metrics, clock=time.perf_counter),
-        enforcer=Enforcer(rules=rules, keys=keys, clock=time.monotonic),
+        enforcer=Enforcer(rules=rules, keys=keys, clock=time.monotonic, secrets=secrets),
         keys=keys,
         fetcher=fetcher,
     )
@@ -76,7 +77,11 @@ async def build(settings: ExtAuthzSettings) -> Process:
         SettingsError: an address can't be bound, or it would put gRPC in the clear on a network.
     """
     registry = CollectorRegistry()
-    parts = assemble(registry=registry, cache_entries=settings.ext_authz_cache_entries)
+    parts = assemble(
+        registry=registry,
+        cache_entries=settings.ext_authz_cache_entries,
+        secrets=opened_secrets(settings.secrets_dir),
+    )
     subscription = XdsSubscription(
         settings=settings,
         contract=AuthPolicy,

@@ -21,6 +21,7 @@ from ext_authz.rules import Rule, TokenGroup
 from ext_authz.steps import Step, Tell
 from ext_authz.token_places import Facts, Find, Found
 from servicekit.contracts import Authorize, AuthRules, ClaimCondition, TokenPlace
+from servicekit.secret_reference import NO_SECRETS, Secrets
 
 Outcome: TypeAlias = Allow | Deny | Unavailable | NeedsKeys
 """What became of it; :class:`NeedsKeys` when nobody may be asked for the keys."""
@@ -35,20 +36,30 @@ class Explanation:
 
 
 async def explain(
-    policy: AuthRules, rule_id: str, headers: Headers, facts: RequestFacts, *, fetcher: FetchKeys | None
+    policy: AuthRules,
+    rule_id: str,
+    headers: Headers,
+    facts: RequestFacts,
+    *,
+    fetcher: FetchKeys | None,
+    secrets: Secrets = NO_SECRETS,
 ) -> Explanation:
     """Check one request as the service would, by the rule ``rule_id`` of ``policy``, now.
 
-    ``fetcher`` gets the keys that the policy does not hold; with ``None`` nobody is asked.
+    ``fetcher`` gets the keys that the policy does not hold; with ``None`` nobody is asked. What the rule's
+    providers name has to be among ``secrets``.
 
     Raises:
         PolicyError: the policy can't be enforced, or has no such rule.
     """
-    rule = compile_policy(policy).get(rule_id)
-    if rule is None:
+    if rule_id not in policy.rules:
         raise PolicyError(f"there is no rule {rule_id!r}")
+    rule = compile_policy(_narrowed(policy, rule_id), secrets)[rule_id]
     told: list[Step] = []
-    rules, keys = RuleBook(), KeyRing(fetcher=fetcher or _Nobody(), clock=time.monotonic, count_fetch=_uncounted)
+    rules, keys = (
+        RuleBook(),
+        KeyRing(fetcher=fetcher or _Nobody(), clock=time.monotonic, count_fetch=_uncounted, secrets=secrets),
+    )
     rules.apply({rule_id: _told(rule, policy.rules[rule_id].authorize, told.append)}, time.monotonic())
     keys.apply(rules.sources())
     checker: Checker[Allow | Deny | Unavailable] = Checker(
@@ -64,11 +75,21 @@ async def explain(
     if fetcher is not None:
         await _fetch(keys, told.append)
     found = checker.check(rule_id, headers, lambda: facts)
-    if isinstance(found, NeedsKeys) and (fetcher is not None or found.source.inline is not None):
+    if isinstance(found, NeedsKeys) and (fetcher is not None or found.source.given is not None):
         found = await checker.check_with_keys(rule_id, headers, found, DEADLINE, lambda: facts)
     if isinstance(found, NeedsRule):
         raise PolicyError(f"there is no rule {rule_id!r}")
     return Explanation(found.rendered if isinstance(found, Answer) else found, tuple(told))
+
+
+def _narrowed(policy: AuthRules, rule_id: str) -> AuthRules:
+    """The rule and its providers: secrets of others need not be known where this is explained."""
+    rule = policy.rules[rule_id]
+    return AuthRules(
+        providers=tuple(provider for provider in policy.providers if provider.name in rule.any_of),
+        rules={rule_id: rule},
+        identity_headers=policy.identity_headers,
+    )
 
 
 class _Nobody:
@@ -82,11 +103,11 @@ async def _fetch(keys: KeyRing, tell: Tell) -> None:
     """Have the keys before the check begins, so that its steps are told once."""
     for state in list(keys.states()):
         refresher = keys.refresher(state.source)
-        if refresher is not None and state.source.inline is None:
+        if refresher is not None and state.source.given is None:
             await refresher.obtain(None, patience=DEADLINE)
             if state.last_error is not None:
                 tell(
-                    Step("fetching keys", False, f"{state.source.jwks_uri}: {state.last_error}", state.source.provider)
+                    Step("fetching keys", False, f"{state.source.location}: {state.last_error}", state.source.provider)
                 )
 
 

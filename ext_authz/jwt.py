@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ext_authz.algorithms import SUPPORTED, VERIFIERS
+from ext_authz.algorithms import ASYMMETRIC, SUPPORTED, VERIFIERS
 from ext_authz.claims import check_claims
 from ext_authz.jose import MAX_DEPTH, base64url, strict_object
 from ext_authz.keys import MAX_KID_LENGTH, KeySet
@@ -37,7 +37,8 @@ class JwtPolicy:
     """What is asked of the tokens of one issuer. Times are seconds.
 
     Raises:
-        ValueError: :attr:`algorithms` is empty or names one that is not supported (``none`` and ``HS*`` are not).
+        ValueError: :attr:`algorithms` is empty, names one that is not supported (``none`` is not), or has HMAC
+            beside others.
     """
 
     algorithms: Set[str]
@@ -65,6 +66,8 @@ class JwtPolicy:
         if not self.algorithms or not self.algorithms <= SUPPORTED:
             unknown = ", ".join(sorted(self.algorithms - SUPPORTED)) or "none at all"
             raise ValueError(f"algorithms: {unknown}; choose from {', '.join(sorted(SUPPORTED))}")
+        if not (self.algorithms <= ASYMMETRIC or self.algorithms.isdisjoint(ASYMMETRIC)):
+            raise ValueError("algorithms: HMAC stands alone: who may verify with a secret may sign with it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +145,7 @@ def check_signature(parsed: Parsed, key_set: KeySet, policy: JwtPolicy) -> Verif
         return Refused(Reason.AMBIGUOUS_KEY, "the token does not say which of many keys signed it")
     verifier = VERIFIERS[parsed.algorithm]
     for key in candidates:
-        if verifier.verify(parsed.signed, key.public, parsed.signature):
+        if verifier.verify(parsed.signed, key.material, parsed.signature):
             return Verified(parsed.claims, parsed.kid, parsed.claims.get("exp", math.inf) + policy.leeway)
     return Refused(Reason.SIGNATURE, "the signature of the token is wrong")
 

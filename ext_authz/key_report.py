@@ -37,20 +37,20 @@ def _source(state: KeyState, now: float) -> ReportedSource:
     refresh = state.seconds_until_refresh(now, 1.0)
     return ReportedSource(
         provider=source.provider,
-        location=source.jwks_uri,
+        location=source.location,
         keys=tuple(_key(key) for key in known.keys),
         skipped=tuple(f"key {skipped.position}: {skipped.why}" for skipped in known.skipped),
         usable=usable is not None and bool(usable.keys),
         age=None if state.fetched_at is None else _rounded(now - state.fetched_at),
         next_refresh=_rounded(refresh) if math.isfinite(refresh) else None,
-        usable_for=None if end is None else _rounded(max(0.0, end - now)),
+        usable_for=None if end is None or math.isinf(end) else _rounded(max(0.0, end - now)),
         failures=state.failures,
         last_error=state.last_error,
     )
 
 
 def _key(key: Key) -> ReportedKey:
-    kty, thumbprint = describe_key(key.public)
+    kty, thumbprint = describe_key(key.material)
     return ReportedKey(kid=key.kid, kty=kty, algorithms=tuple(sorted(key.algorithms)), thumbprint=thumbprint)
 
 

@@ -9,6 +9,7 @@ from ext_authz.key_fetcher import FetchKeys
 from ext_authz.key_source import KeyRefresher
 from ext_authz.key_state import KeyState
 from ext_authz.rules import KeySource
+from servicekit.secret_reference import NO_SECRETS, Secrets
 from servicekit.tasks import guard
 
 
@@ -16,9 +17,15 @@ class KeyRing:
     """One :class:`KeyRefresher` for every :class:`KeySource` in use. Not for several threads."""
 
     def __init__(
-        self, *, fetcher: FetchKeys, clock: Callable[[], float], count_fetch: Callable[[str, str], None]
+        self,
+        *,
+        fetcher: FetchKeys,
+        clock: Callable[[], float],
+        count_fetch: Callable[[str, str], None],
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self._fetcher = fetcher
+        self._secrets = secrets
         self._clock = clock
         self._count_fetch = count_fetch
         self._refreshers: dict[KeySource, KeyRefresher] = {}
@@ -32,7 +39,11 @@ class KeyRing:
         for source in sources:
             if source not in self._refreshers:
                 self._refreshers[source] = KeyRefresher(
-                    source, fetcher=self._fetcher, clock=self._clock, count=self._count_fetch
+                    source,
+                    fetcher=self._fetcher,
+                    clock=self._clock,
+                    count=self._count_fetch,
+                    secrets=self._secrets,
                 )
         self._changed.set()
 

@@ -11,9 +11,10 @@ import structlog
 
 from ext_authz.errors import KeyFetchError, KeySetError
 from ext_authz.key_fetcher import FetchKeys
+from ext_authz.key_loader import load_keys
 from ext_authz.key_state import Demand, KeyState
-from ext_authz.keys import KeySet
 from ext_authz.rules import KeySource
+from servicekit.secret_reference import NO_SECRETS, Secrets
 
 MAX_WAITING: Final = 256
 """Requests of one issuer that wait for a fetch at a time; more are answered at once."""
@@ -22,13 +23,20 @@ _log = structlog.get_logger(__name__)
 
 
 class KeyRefresher:
-    """Feeds one :class:`KeyState` from a :class:`FetchKeys`."""
+    """Feeds one :class:`KeyState` from a :class:`FetchKeys`, or from a file among ``secrets``."""
 
     def __init__(
-        self, source: KeySource, *, fetcher: FetchKeys, clock: Callable[[], float], count: Callable[[str, str], None]
+        self,
+        source: KeySource,
+        *,
+        fetcher: FetchKeys,
+        clock: Callable[[], float],
+        count: Callable[[str, str], None],
+        secrets: Secrets = NO_SECRETS,
     ) -> None:
         self.state = KeyState(source)
         self._fetcher = fetcher
+        self._secrets = secrets
         self._clock = clock
         self._count = count
         self._flight: asyncio.Task[None] | None = None
@@ -99,11 +107,9 @@ class KeyRefresher:
     async def _fetch(self) -> None:
         source = self.state.source
         try:
-            key_set = KeySet.from_jwks(await self._fetcher.fetch(source.jwks_uri))
+            key_set = await load_keys(source, fetcher=self._fetcher, secrets=self._secrets)
         except (KeyFetchError, KeySetError) as error:
-            self.state.failed(str(error), self._clock())
-            self._count(source.provider, "failure")
-            _log.warning("keys not fetched", provider=source.provider, error=str(error))
+            self._failed(str(error))
             return
         self._count(source.provider, "success")
         if self.state.succeeded(key_set, self._clock()):
@@ -113,6 +119,13 @@ class KeyRefresher:
                 kids=[key.kid for key in key_set.keys],
                 skipped=[f"{skipped.position}: {skipped.why}" for skipped in key_set.skipped],
             )
+
+    def _failed(self, error: str) -> None:
+        source = self.state.source
+        if not source.reference or error != self.state.last_error:  # a file is looked at every second: say it once
+            _log.warning("keys not fetched", provider=source.provider, error=error)
+        self.state.failed(error, self._clock())
+        self._count(source.provider, "failure")
 
     async def stop(self) -> None:
         """End a fetch that is under way."""

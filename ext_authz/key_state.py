@@ -40,7 +40,7 @@ class KeyState:
 
     def __init__(self, source: KeySource) -> None:
         self.source = source
-        self.key_set: KeySet | None = None
+        self.key_set: KeySet | None = source.given
         self.fetched_at: float | None = None
         self.last_error: str | None = None
         self._failures = 0
@@ -49,8 +49,6 @@ class KeyState:
         self._demanded_any = float("-inf")
         self._demanded_kid = float("-inf")
         self._absent: OrderedDict[str, float] = OrderedDict()
-        if source.inline is not None:
-            self.key_set = KeySet.from_jwks(source.inline)
 
     def current(self, now: float) -> KeySet | None:
         """The keys that may be used: fresh ones, or stale ones within the bound."""
@@ -60,7 +58,7 @@ class KeyState:
 
     def seconds_until_refresh(self, now: float, jitter: float) -> float:
         """How long to sleep before the next background fetch; ``jitter`` (0 to 1) spreads several processes."""
-        if self.source.inline is not None:
+        if self.source.fixed:
             return float("inf")
         if self._failures:
             pause = min(FIRST_RETRY * (1 << min(self._failures - 1, 10)), LAST_RETRY, self.source.ttl)
@@ -76,7 +74,7 @@ class KeyState:
 
         At most once per cool-down, whatever kids are invented.
         """
-        if self.source.inline is not None:
+        if self.source.fixed:
             return Demand.ABSENT
         if kid is not None and self._is_absent(kid, now):
             return Demand.ABSENT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -33,6 +34,8 @@ MAX_RSA_BITS: Final = 8192
 """Beyond it one signature costs milliseconds, which is a gift to whoever floods."""
 MAX_RSA_EXPONENT: Final = 2**32
 
+_PEM: Final = re.compile(rb"-----BEGIN ((?:RSA )?PUBLIC KEY)-----[^-]*-----END \1-----")
+
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey | Ed448PublicKey
 
 _CURVES: Final = {"P-256": (SECP256R1, 32), "P-384": (SECP384R1, 48), "P-521": (SECP521R1, 66)}
@@ -45,11 +48,12 @@ _EDWARDS: Final[dict[str, tuple[Callable[[bytes], PublicKey], int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One public key and the only algorithms that it may be used with (RFC 8725 §3.1)."""
+    """One key and the only algorithms that it may be used with (RFC 8725 §3.1)."""
 
     kid: str | None
     algorithms: frozenset[str]
-    public: PublicKey
+    material: object
+    """A public key, or the secret of :mod:`ext_authz.shared_secret`, which nothing in this module makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +118,19 @@ class KeySet:
 
     @classmethod
     def from_pem(cls, document: bytes | str) -> KeySet:
-        """Read one public key (``BEGIN PUBLIC KEY``); it has no ``kid``.
+        """Read public keys (``BEGIN PUBLIC KEY``), usually one; they have no ``kid``.
 
         Raises:
-            KeySetError: it is not the PEM of a public key, or of a kind or size that is not supported.
+            KeySetError: there is none, too many, or one of a kind or size that is not supported; or there is something
+                private in it.
         """
-        try:
-            data = document.encode() if isinstance(document, str) else document
-            public = load_pem_public_key(data)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
-            raise KeySetError("not the PEM of a public key") from error
-        key = _usable_key(None, public)
-        if key is None:
-            raise KeySetError("a kind or size of public key that is not supported")
-        return cls(keys=(key,), version=hashlib.sha256(data).digest())
+        data = document.encode("utf-8", "surrogatepass") if isinstance(document, str) else document
+        blocks = [match[0] for match in _PEM.finditer(data[:MAX_SET_BYTES])]
+        if b"PRIVATE KEY" in data:
+            raise KeySetError("a private key; replace it, and give its public half")
+        if not blocks or len(blocks) > MAX_KEYS:
+            raise KeySetError("not the PEM of a public key" if not blocks else f"more than {MAX_KEYS} keys")
+        return cls(keys=tuple(map(_read_pem, blocks)), version=hashlib.sha256(data).digest())
 
     @classmethod
     def _of(cls, entries: Iterable[object], *, version: bytes) -> KeySet:
@@ -139,6 +142,16 @@ class KeySet:
             else:
                 skipped.append(Skipped(position, found))
         return cls(keys=tuple(keys), skipped=tuple(skipped), version=version)
+
+
+def _read_pem(block: bytes) -> Key:
+    try:
+        key = _usable_key(None, load_pem_public_key(block))
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        raise KeySetError("not the PEM of a public key") from error
+    if key is None:
+        raise KeySetError("a kind or size of public key that is not supported")
+    return key
 
 
 def _read_key(entry: object) -> Key | str:

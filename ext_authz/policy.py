@@ -7,19 +7,18 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
-from ext_authz.algorithms import SUPPORTED
+from ext_authz.algorithms import ASYMMETRIC, HMAC_OCTETS
 from ext_authz.authorization import compile_authorization
 from ext_authz.credentials import AUTHORIZATION
-from ext_authz.errors import KeySetError, PolicyError
+from ext_authz.errors import PolicyError
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import DEFAULT_TYPES, JwtPolicy, TokenLimits
-from ext_authz.key_fetcher import is_loopback
-from ext_authz.keys import KeySet
-from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, KeySource, Rule, TokenGroup
+from ext_authz.key_place import key_source
+from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, Rule, TokenGroup
 from ext_authz.token_places import DEFAULT_PLACES, finder
 from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules, JwtProvider, Provider, TokenPlace
+from servicekit.secret_reference import NO_SECRETS, Secrets
 
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -31,14 +30,14 @@ _RESERVED_HEADERS: Final = frozenset(
 )
 
 
-def compile_policy(policy: AuthRules) -> dict[str, Rule]:
-    """The rules of ``policy`` by their id.
+def compile_policy(policy: AuthRules, secrets: Secrets = NO_SECRETS) -> dict[str, Rule]:
+    """The rules of ``policy`` by their id. What it refers to is among ``secrets``.
 
     Raises:
         PolicyError: something in it can't be enforced; the text names every mistake.
     """
     problems: list[str] = []
-    checks = _compile_providers(policy.providers, problems)
+    checks = _compile_providers(policy.providers, secrets, problems)
     for rule_id, rule in policy.rules.items():
         unknown = [name for name in rule.any_of if name not in checks]
         problems += [f"rule {rule_id!r}: there is no provider {name!r}" for name in unknown]
@@ -55,7 +54,7 @@ def compile_policy(policy: AuthRules) -> dict[str, Rule]:
     return {rule_id: _compile_rule(rule_id, rule, checks, policy, identity) for rule_id, rule in policy.rules.items()}
 
 
-def compile_others(policy: AuthPolicy) -> dict[str, Rule]:
+def compile_others(policy: AuthPolicy, secrets: Secrets = NO_SECRETS) -> dict[str, Rule]:
     """The rules beside those of ``policy``; of two with one id the first counts.
 
     Raises:
@@ -64,13 +63,15 @@ def compile_others(policy: AuthPolicy) -> dict[str, Rule]:
     found: dict[str, Rule] = {}
     for place, other in enumerate(policy.others):
         try:
-            found = compile_policy(other) | found
+            found = compile_policy(other, secrets) | found
         except PolicyError as error:
             raise PolicyError(f"others[{place}]: {error}") from None
     return found
 
 
-def _compile_providers(providers: Iterable[Provider], problems: list[str]) -> dict[str, JwtCheck | ApiKeyCheck]:
+def _compile_providers(
+    providers: Iterable[Provider], secrets: Secrets, problems: list[str]
+) -> dict[str, JwtCheck | ApiKeyCheck]:
     checks: dict[str, JwtCheck | ApiKeyCheck] = {}
     seen: set[str] = set()
     for provider in providers:
@@ -78,7 +79,7 @@ def _compile_providers(providers: Iterable[Provider], problems: list[str]) -> di
             problems.append(f"provider {provider.name!r}: the name is given twice")
         seen.add(provider.name)
         try:
-            checks[provider.name] = _compile_provider(provider)
+            checks[provider.name] = _compile_provider(provider, secrets)
         except PolicyError as error:
             problems.append(f"provider {provider.name!r}: {error}")
     return checks
@@ -105,6 +106,8 @@ def _compile_rule(
     chosen = [_forwarding(checks[name], rule.forward_token) for name in rule.any_of]
     providers = [provider.encode() for provider in policy.providers if provider.name in rule.any_of]
     parts = [rule_id.encode(), rule.encode(), *providers, *(name.encode() for name in sorted(identity_headers))]
+    # A provider names its secret only: what that is has to count as well.
+    parts += [check.source.version for check in chosen if isinstance(check, JwtCheck)]
     fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
     return Rule(
         rule_id=rule_id,
@@ -139,17 +142,18 @@ def _token_groups(checks: Iterable[JwtCheck], fingerprint: bytes) -> tuple[Token
     )
 
 
-def _compile_provider(provider: JwtProvider | ApiKeyProvider) -> JwtCheck | ApiKeyCheck:
+def _compile_provider(provider: JwtProvider | ApiKeyProvider, secrets: Secrets) -> JwtCheck | ApiKeyCheck:
     if not provider.name or ":" in provider.name:
         raise PolicyError("a name is not empty and holds no colon, which would make users ambiguous")
-    return _compile_jwt(provider) if isinstance(provider, JwtProvider) else _compile_api_keys(provider)
+    return _compile_jwt(provider, secrets) if isinstance(provider, JwtProvider) else _compile_api_keys(provider)
 
 
-def _compile_jwt(provider: JwtProvider) -> JwtCheck:
+def _compile_jwt(provider: JwtProvider, secrets: Secrets) -> JwtCheck:
     if provider.issuer == "" or provider.audiences == () or not all(provider.audiences or ()):
         raise PolicyError("issuer and audiences are mandatory")
-    if not provider.algorithms or not SUPPORTED.issuperset(provider.algorithms):
-        raise PolicyError(f"algorithms have to be some of {', '.join(sorted(SUPPORTED))}")
+    accepted = HMAC_OCTETS.keys() if provider.secret is not None else ASYMMETRIC
+    if not provider.algorithms or not accepted >= set(provider.algorithms):
+        raise PolicyError(f"algorithms have to be some of {', '.join(sorted(accepted))}")
     for header in provider.forward_claims.values():
         if why := _bad_header(header):
             raise PolicyError(f"header {header!r} {why}")
@@ -160,7 +164,7 @@ def _compile_jwt(provider: JwtProvider) -> JwtCheck:
     return JwtCheck(
         provider=provider.name,
         policy=_jwt_policy(provider),
-        source=_key_source(provider),
+        source=key_source(provider, secrets),
         forward=tuple(ForwardedClaim(claim, header) for claim, header in provider.forward_claims.items()),
         places=places,
         forward_token=provider.forward_token,
@@ -179,42 +183,6 @@ def _jwt_policy(provider: JwtProvider) -> JwtPolicy:
         types=types or DEFAULT_TYPES,
         max_lifetime=provider.max_lifetime_seconds,
     )
-
-
-def _key_source(provider: JwtProvider) -> KeySource:
-    if provider.jwks is not None:
-        _require_usable(provider.jwks)
-    else:
-        _require_safe(provider.jwks_uri, allow_insecure=provider.allow_insecure_jwks)
-    return KeySource(
-        provider=provider.name,
-        jwks_uri=provider.jwks_uri,
-        inline=provider.jwks,
-        ttl=provider.jwks_ttl_seconds,
-        stale=provider.jwks_stale_seconds,
-        cooldown=provider.jwks_cooldown_seconds,
-    )
-
-
-def _require_usable(document: str) -> None:
-    try:
-        key_set = KeySet.from_jwks(document)
-    except KeySetError as error:
-        raise PolicyError(f"jwks: {error}") from error
-    if not key_set.keys:
-        raise PolicyError(f"jwks: no usable key ({'; '.join(skipped.why for skipped in key_set.skipped) or 'empty'})")
-
-
-def _require_safe(uri: str, *, allow_insecure: bool) -> None:
-    try:
-        parts = urlsplit(uri)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise PolicyError(f"jwks_uri: {error}") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise PolicyError("jwks_uri is not an http or https URL")
-    if parts.scheme == "http" and not is_loopback(uri) and not allow_insecure:
-        raise PolicyError("jwks_uri is http to another machine: whoever can change what it answers can sign tokens")
 
 
 def _compile_api_keys(provider: ApiKeyProvider) -> ApiKeyCheck:

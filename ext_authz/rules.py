@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from ext_authz.authorization import Authorization
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import JwtPolicy, TokenLimits
+from ext_authz.keys import KeySet
 from ext_authz.token_places import Find
 from servicekit.contracts import TokenPlace
 
@@ -20,12 +21,29 @@ class KeySource:
     """Where one provider's keys come from and how long they last. Times are seconds."""
 
     provider: str
-    jwks_uri: str
-    inline: str | None
-    """A JWK Set that stands in the policy itself; then nothing is fetched."""
     ttl: float
     stale: float
     cooldown: float
+    jwks_uri: str = ""
+    """Where they are fetched."""
+    reference: str = ""
+    """To the secret, or to the file that holds them."""
+    secret_for: frozenset[str] = frozenset()
+    """The HMAC algorithms of what :attr:`reference` leads to; none when it leads to public keys."""
+    given: KeySet | None = field(default=None, compare=False, repr=False)
+    """Keys that are there when the policy comes."""
+    version: bytes = b""
+    """That of :attr:`given`: other keys make another source."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nothing but another policy can bring other keys."""
+        return self.given is not None and not self.reference.startswith("file:")
+
+    @property
+    def location(self) -> str:
+        """Where the keys are, for people; empty for those of the policy itself."""
+        return self.jwks_uri or self.reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -104,6 +104,10 @@ class Secrets:
             raise SecretReferenceError(f"{reference}: {why or 'cannot be read'}") from None
 
 
+NO_SECRETS: Final = Secrets(environment={}, directory=None)
+"""Where nothing was opened."""
+
+
 def opened_secrets(directory: Path | None) -> Secrets:
     """What this process may know: its environment, ``.env`` below it, and the files in ``directory``."""
     written = dotenv_values(ENV_FILE, interpolate=False) if Path(ENV_FILE).is_file() else {}

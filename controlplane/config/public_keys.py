@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -15,6 +16,7 @@ Number = Annotated[str, Field(min_length=1, max_length=2048, pattern=r"^[A-Za-z0
 _CURVES: Final = {"RSA": (None,), "EC": ("P-256", "P-384", "P-521"), "OKP": ("Ed25519", "Ed448")}
 _NUMBERS: Final = {"RSA": ("n", "e"), "EC": ("x", "y"), "OKP": ("x",)}
 _PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})  # RFC 7518 §6.2.2, §6.3.2, §6.4
+_PEM: Final = re.compile(r"\s*(?:-----BEGIN PUBLIC KEY-----[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----\s*){1,100}")
 _SHORTEST_MODULUS: Final = 342
 """Characters of 2048 bits in base64url (RFC 7518 §3.3)."""
 
@@ -67,6 +69,21 @@ class Jwk(Section):
             return f"the key {missing[0]!r} is missing"
         short = self.n is not None and len(self.n) < _SHORTEST_MODULUS
         return "an RSA key has at least 2048 bits" if short else None
+
+
+def check_pem(text: str) -> str:
+    """The text, if it is made of public keys as far as their frames show.
+
+    Raises:
+        PydanticCustomError: it is not; what stands in it is not repeated.
+    """
+    if "PRIVATE KEY" in text:
+        hint = "give its public half and replace the key: who can read the document has it"
+        raise mistake("private-key", "this is a private key", hint)
+    if not _PEM.fullmatch(text):
+        hint = "each from -----BEGIN PUBLIC KEY----- to -----END PUBLIC KEY-----; after a | in lines of their own"
+        raise mistake("pem", "this is not the PEM of public keys", hint)
+    return text
 
 
 def _check_twice(keys: list[Jwk]) -> list[Jwk]:

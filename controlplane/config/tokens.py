@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
 from controlplane.config.base import OneOf, mistake
 from controlplane.config.durations import Duration
 from controlplane.config.own_headers import OwnHeader
-from controlplane.config.public_keys import Algorithm, Jwks
+from controlplane.config.public_keys import Jwks, check_pem
+from controlplane.config.secret_references import FileText, SecretText
 from controlplane.config.texts import Unique
 from controlplane.config.token_places import AUTHORIZATION, TokenPlace, check_places
 from controlplane.config.urls import KeysUrl
@@ -18,6 +19,9 @@ ANY: Final = "any"
 
 Party = Annotated[str, Field(min_length=1, max_length=2048)]
 ClaimName = Annotated[str, Field(min_length=1, max_length=256)]
+TokenAlgorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
+]  # fmt: skip
 TokenType = Annotated[str, Field(max_length=128)]
 
 
@@ -37,10 +41,23 @@ def _check_any(audiences: list[str]) -> list[str]:
     return audiences
 
 
+def _check_algorithms(algorithms: list[str], info: ValidationInfo) -> list[str]:
+    """HMAC beside public keys is the confusion of RFC 8725 §2.1."""
+    if "secret" not in info.data:  # it has a mistake of its own
+        return algorithms
+    with_secret = info.data["secret"] is not None
+    for name in algorithms:
+        if name.startswith("HS") is not with_secret:
+            message = "a secret verifies HS algorithms only" if with_secret else f"{name} needs a secret"
+            hint = "write HS256, HS384 or HS512" if with_secret else "leave it out, or name a secret instead of keys"
+            raise mistake("algorithm", message, hint)
+    return algorithms
+
+
 class Jwt(OneOf):
     """Tokens of one issuer (RFC 7519)."""
 
-    ONE_OF: ClassVar[tuple[str, ...]] = ("jwks_uri", "jwks")
+    ONE_OF: ClassVar[tuple[str, ...]] = ("jwks_uri", "jwks", "jwks_file", "pem", "secret")
 
     issuer: Party
     """Exact value of the `iss` claim. `any`: whoever has the keys may say anything."""
@@ -56,8 +73,19 @@ class Jwt(OneOf):
     """Where the issuer publishes its keys (RFC 7517). `https`, unless it is on this machine."""
     jwks: Jwks | None = None
     """The issuer's keys themselves."""
-    algorithms: Annotated[list[Algorithm], Unique] = Field(default=["RS256", "ES256", "EdDSA"], min_length=1)
-    """The only `alg` values that are accepted (RFC 8725 §3.1)."""
+    jwks_file: FileText | None = None
+    """A file with the issuer's keys, a JWK Set or PEM: `file:NAME` below `GATEWAY_SECRETS_DIR` of ext_authz, which
+    looks at it every second. While it is no good, the last keys that were go on."""
+    pem: Annotated[str, AfterValidator(check_pem)] | None = Field(default=None, max_length=65_536)
+    """The issuer's public keys in PEM, each from `-----BEGIN PUBLIC KEY-----` to its end."""
+    secret: SecretText | None = None
+    """A secret that the issuer and the gateway share, for HMAC: `env:GATEWAY_SECRET_NAME` or `file:NAME`, at least 32
+    bytes (48 for HS384, 64 for HS512). Whoever has it can make tokens."""
+    algorithms: Annotated[list[TokenAlgorithm], Unique, AfterValidator(_check_algorithms)] | None = Field(
+        default=None, min_length=1
+    )
+    """The only `alg` values that are accepted (RFC 8725 §3.1). Without it: `RS256`, `ES256` and `EdDSA`, or `HS256`
+    with a `secret`. HS algorithms are for secrets, and secrets for them."""
     leeway: Annotated[float, Duration(most=300)] = 30.0
     """Clock difference that is forgiven for `exp`, `nbf` and `iat`."""
     required_claims: Annotated[list[ClaimName], Unique] = Field(default=["exp", "sub"], max_length=50)

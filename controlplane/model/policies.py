@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Algorithm: TypeAlias = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+Algorithm: TypeAlias = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,12 @@ class JwtProvider:
     """Claim to request header, in lower case."""
     jwks: str | None = None
     """A JWK Set as JSON text, instead of one at :attr:`jwks_uri`."""
+    jwks_file: str | None = None
+    """A reference to a file with keys, instead."""
+    pem: str | None = None
+    """Public keys, instead."""
+    secret: str | None = None
+    """A reference to a secret, instead of any keys."""
     required_claims: tuple[str, ...] = ("exp", "sub")
     types: tuple[str, ...] = ()
     """Accepted ``typ``; none at all are those of access tokens."""

@@ -11,7 +11,7 @@ from controlplane.config.authentication import ApiKey
 from controlplane.config.public_keys import Jwks
 from controlplane.config.rate_limits import RateLimit
 from controlplane.config.token_places import AUTHORIZATION, BEARER, TokenPlace
-from controlplane.config.tokens import ANY, Jwt
+from controlplane.config.tokens import ANY, Jwt, TokenAlgorithm
 from controlplane.resolve.draft import Draft
 from servicekit.contracts.limit_policy import LONGEST_FILL_SECONDS
 
@@ -49,13 +49,16 @@ def _jwt(name: str, written: Jwt) -> model.JwtProvider:
         name=name,
         issuer=None if written.issuer == ANY else written.issuer,
         audiences=None if ANY in written.audiences else tuple(written.audiences),
-        algorithms=tuple(written.algorithms),
+        algorithms=_algorithms(written),
         jwks_uri=written.jwks_uri,
         leeway=written.leeway,
         jwks_ttl=written.jwks_ttl,
         jwks_stale=written.jwks_stale,
         forward_claims=MappingProxyType(dict(written.forward_claims)),
         jwks=_key_set(written.jwks),
+        jwks_file=written.jwks_file,
+        pem=written.pem,
+        secret=written.secret,
         required_claims=tuple(written.required_claims),
         types=_types(written.types),
         max_lifetime=written.max_lifetime,
@@ -63,6 +66,12 @@ def _jwt(name: str, written: Jwt) -> model.JwtProvider:
         tier_claim=written.tier_claim,
         forward_token=_is_usual(written) if written.forward_token is None else written.forward_token,
     )
+
+
+def _algorithms(written: Jwt) -> tuple[TokenAlgorithm, ...]:
+    if written.algorithms is not None:
+        return tuple(written.algorithms)
+    return ("RS256", "ES256", "EdDSA") if written.secret is None else ("HS256",)
 
 
 def _key_set(written: Jwks | None) -> str | None:

@@ -30,6 +30,9 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             forward_token=provider.forward_token,
             tier_claim=provider.tier_claim,
             jwks=provider.jwks,
+            jwks_file=provider.jwks_file,
+            pem=provider.pem,
+            secret=provider.secret,
             token_from=tuple(
                 contracts.TokenPlace(kind=place.kind, name=place.name, prefix=place.prefix)
                 for place in provider.token_from

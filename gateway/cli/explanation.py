@@ -26,6 +26,10 @@ from gateway.errors import CommandError
 from servicekit.contracts import ApiKeyProvider, AuthPolicy, JwtProvider, TokenPlace
 from servicekit.contracts.auth_policy import RULE_EXTENSION
 from servicekit.contracts.data_plane import HEALTH_ROUTE, UNMATCHED_ROUTE
+from servicekit.secret_reference import opened_secrets
+from servicekit.settings import SecretsSettings, load_settings
+
+_LOOKED_UP_HERE: Final = "what a document names as env: or file: is looked up where this command runs"
 
 _ROUTES_TYPE: Final = f"type.googleapis.com/{RouteConfiguration.DESCRIPTOR.full_name}"
 _NO_HOST: Final = "localhost"
@@ -106,7 +110,8 @@ def _decided(question: Question, asked: Asked, route: str, rule_id: str, policy:
     try:
         explanation = asyncio.run(_explained(_with_keys(policy, question.key_sets), rule_id, shown, facts, question))
     except PolicyError as error:
-        raise CommandError(f"ext_authz would refuse the policy of this document: {error}") from None
+        hint = f" ({_LOOKED_UP_HERE})" if _names_secrets(policy, providers) else ""
+        raise CommandError(f"ext_authz would refuse the policy of this document: {error}{hint}") from None
     return Told(
         method=asked.method,
         host=asked.host,
@@ -126,10 +131,16 @@ async def _explained(
 ) -> Explanation:
     fetcher = HttpKeyFetcher() if question.fetch else None
     try:
-        return await explain(policy, rule_id, shown.headers, facts, fetcher=fetcher)
+        secrets = opened_secrets(load_settings(SecretsSettings).secrets_dir)
+        return await explain(policy, rule_id, shown.headers, facts, fetcher=fetcher, secrets=secrets)
     finally:
         if fetcher is not None:
             await fetcher.aclose()
+
+
+def _names_secrets(policy: AuthPolicy, names: Iterable[str]) -> bool:
+    asked = (provider for provider in policy.providers if provider.name in names)
+    return any(isinstance(provider, JwtProvider) and (provider.secret or provider.jwks_file) for provider in asked)
 
 
 def _unasked(question: Question, host: str, path: str, route: str | None, why: str) -> Told:
@@ -217,6 +228,9 @@ def _with_keys(policy: AuthPolicy, key_sets: Mapping[str, str]) -> AuthPolicy:
 def _given_keys(provider: JwtProvider | ApiKeyProvider, key_sets: Mapping[str, str]) -> JwtProvider | ApiKeyProvider:
     if isinstance(provider, ApiKeyProvider):
         return provider
-    common = key_sets.get("") if provider.jwks is None else None
+    if provider.secret is not None:  # no key takes its place
+        return provider
+    common = key_sets.get("") if provider.jwks is None and provider.pem is None else None
     given = key_sets.get(provider.name, common)
-    return provider if given is None else provider.model_copy(update={"jwks": given})
+    instead = {"jwks": given, "jwks_file": None, "pem": None}
+    return provider if given is None else provider.model_copy(update=instead)

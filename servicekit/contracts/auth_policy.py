@@ -34,8 +34,10 @@ RULE_EXTENSION = "rule"
 """The ``context_extensions`` key under which a route names its :class:`AuthRule`."""
 
 
-Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-"""Signature algorithms that ext_authz knows (RFC 7518 §3.1, RFC 8037 §3.1): asymmetric ones only."""
+Algorithm = Literal[
+    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
+]  # fmt: skip
+"""Signature algorithms that ext_authz knows (RFC 7518 §3.1, RFC 8037 §3.1). Those of HMAC are for secrets alone."""
 
 
 class TokenPlace(Contract):
@@ -84,6 +86,12 @@ class JwtProvider(Contract):
     when it is nothing: ids of rules stay as they were."""
     jwks: str | None = None
     """A JWK Set as JSON text, instead of one at :attr:`jwks_uri`."""
+    secret: str | None = Field(default=None, exclude_if=lambda secret: secret is None)
+    """A reference to the secret that tokens are authenticated with by HMAC, instead of any public keys."""
+    pem: str | None = Field(default=None, exclude_if=lambda pem: pem is None)
+    """Public keys in PEM, instead of any others."""
+    jwks_file: str | None = Field(default=None, exclude_if=lambda file: file is None)
+    """A reference to a file with a JWK Set or public keys in PEM, instead of any others."""
     jwks_cooldown_seconds: float = Field(default=10, gt=0)
     """Shortest time between two fetches that tokens with unknown keys cause."""
     tier_claim: str | None = Field(default=None, exclude_if=lambda claim: claim is None)

@@ -33,7 +33,7 @@ class ReportedSource(_Said):
 
     provider: str
     location: str
-    """The URL that they are fetched from, or empty when the policy holds them."""
+    """Their URL, or the reference to a file or variable; empty when they stand in the policy."""
     keys: tuple[ReportedKey, ...] = Field(max_length=1000)
     skipped: tuple[str, ...] = Field(max_length=1000)
     """Keys of the set that are no use, and why."""

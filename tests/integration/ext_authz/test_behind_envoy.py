@@ -7,8 +7,10 @@ import http.client
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 from google.protobuf.any_pb2 import Any
 
@@ -31,6 +33,7 @@ from tests.harness.tokens import claims
 
 KEY = signing_key("RS256", "one")
 API_KEY = "key-of-acme"
+SHARED = "a secret of more than thirty-two bytes"
 
 
 def make(port: int, backend: int, keys_at: str) -> Gateway:
@@ -42,6 +45,8 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/either", authenticate=("platform", "partners")),
         g.route("/lost", authenticate=("dead",)),
         g.route("/inline", authenticate=("inline",)),
+        g.route("/shared", authenticate=("shared",)),
+        g.route("/filed", authenticate=("filed",)),
         g.route("/places", authenticate=("places",)),
         g.route(
             "/stripped",
@@ -64,6 +69,8 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
             g.jwt_provider(jwks_uri=keys_at, tier_claim="account.tier"),
             g.jwt_provider("dead", jwks_uri="http://127.0.0.1:1/jwks"),
             g.jwt_provider("inline", jwks_uri=None, jwks=jwks(KEY.jwk()).decode(), forward_token=False),
+            g.jwt_provider("shared", jwks_uri=None, secret="env:GATEWAY_SECRET_ID", algorithms=("HS256",)),
+            g.jwt_provider("filed", jwks_uri=None, jwks_file="file:id/keys.pem"),
             g.jwt_provider(
                 "places",
                 jwks_uri=keys_at,
@@ -77,6 +84,11 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
             g.api_key_provider(keys=partners),
         ),
     )
+
+
+def opened(folder: Path) -> dict[str, str]:
+    """What documents may name of this machine."""
+    return {"GATEWAY_SECRETS_DIR": str(folder), "GATEWAY_SECRET_ID": SHARED}
 
 
 def policy_in(snapshot: Snapshot) -> AuthPolicy:
@@ -93,6 +105,7 @@ class Front:
     idp: IdentityProvider
     authz: ExtAuthzProcess
     gateway: Gateway
+    secrets: Path
 
 
 @pytest.fixture(scope="module")
@@ -101,15 +114,17 @@ def front() -> Iterator[Front]:
     port = free_port()
     with short_folder() as folder, running_echo() as echo, identity_provider() as idp:
         idp.publish(jwks(KEY.jwk()))
+        (folder / "id").mkdir()
+        (folder / "id" / "keys.pem").write_bytes(KEY.pem())
         gateway = make(port, echo.port, idp.url)
         release = translate_release(gateway)
         settings = envoy_settings(folder)
         with (
-            ext_authz_process(folder, policy_in(release.services)) as authz,
+            ext_authz_process(folder, policy_in(release.services), **opened(folder)) as authz,
             running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
             httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
         ):
-            yield Front(client, idp, authz, gateway)
+            yield Front(client, idp, authz, gateway, folder)
 
 
 def bearer(key: SigningKey = KEY, **changes: object) -> dict[str, str]:
@@ -201,6 +216,30 @@ def test_tier_and_scopes_of_a_token_are_told(front: Front) -> None:
     assert (received["x-tier"], received["x-scopes"]) == ("gold", "read write")
     received = front.client.get("/stripped", headers=bearer(account={"tier": "not a tier"}) | {"x-tier": "x"}).json()
     assert received["headers"]["x-tier"] == ""
+
+
+def test_a_secret_that_the_document_names(front: Front) -> None:
+    """A token with its HMAC passes; one with that of the published key does not, and no key's token passes here."""
+
+    def status(secret: bytes) -> int:
+        token = jwt.encode(claims(exp=4_000_000_000, iat=1_700_000_000), secret, algorithm="HS256")
+        return front.client.get("/shared", headers={"authorization": f"Bearer {token}"}).status_code
+
+    assert status(SHARED.encode()) == 200
+    assert status(b"another secret of more than thirty-two bytes") == 401
+    assert front.client.get("/shared", headers=bearer()).status_code == 401
+
+
+def test_keys_in_a_file_that_changes(front: Front) -> None:
+    """The key of the file opens the route; another file closes it for tokens that were good a moment ago."""
+    other = signing_key("ES256", "filed")
+
+    def status(key: SigningKey) -> int:
+        return front.client.get("/filed", headers=bearer(key)).status_code
+
+    assert (status(KEY), status(other)) == (200, 401)
+    (front.secrets / "id" / "keys.pem").write_bytes(other.pem())
+    wait_for(lambda: (status(KEY), status(other)) == (401, 200) or None, seconds=10, what="the other key")
 
 
 def test_a_token_in_a_cookie(front: Front) -> None:
@@ -331,7 +370,7 @@ def test_a_dead_service_is_a_503_and_comes_back(front: Front) -> None:
     assert front.client.get("/api", headers=bearer()).status_code == 503
     assert front.client.get("/open").status_code == 200
     policy = AuthPolicy.decode(_kept_policy(front))
-    with ext_authz_process(front.authz.folder, policy):
+    with ext_authz_process(front.authz.folder, policy, **opened(front.secrets)):
         wait_for(
             lambda: True if front.client.get("/api", headers=bearer()).status_code == 200 else None,
             seconds=10,

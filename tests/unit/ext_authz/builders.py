@@ -47,7 +47,6 @@ def key_source(**changes: Any) -> KeySource:
     members: dict[str, Any] = {
         "provider": "platform",
         "jwks_uri": "https://id.example.com/jwks",
-        "inline": None,
         "ttl": 300.0,
         "stale": 600.0,
         "cooldown": 10.0,

@@ -57,6 +57,15 @@ def steps(explanation: Explanation) -> dict[str, bool]:
     return {step.name: step.ok for step in explanation.steps}
 
 
+async def test_secrets_of_other_rules_need_not_be_known() -> None:
+    """Whoever asks why may not have what ext_authz has; the rule's own have to be there."""
+    shared = jwt_provider(name="shared", jwks_uri="", secret="env:GATEWAY_SECRET_ID", algorithms=("HS256",))
+    rules = policy().model_copy(update={"providers": (*policy().providers, shared)})
+    assert isinstance((await told(rules, bearer(token()))).outcome, Allow)
+    with pytest.raises(PolicyError, match="GATEWAY_SECRET_ID"):
+        await told(auth_policy(shared), bearer(token()))
+
+
 async def test_a_good_token_passes_every_step() -> None:
     """In the order in which they are taken."""
     explanation = await told(policy(scopes=("read",)), bearer(token(scope="read write")))

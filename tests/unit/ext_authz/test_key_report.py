@@ -28,7 +28,7 @@ def test_thumbprints_are_those_of_the_rfcs() -> None:
     assert describe_key(PyJWK.from_json(RFC_7638).key) == ("RSA", "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs")
     edwards = {"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
     (key,) = KeySet.from_jwks(jwks(edwards)).keys
-    assert describe_key(key.public) == ("OKP", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
+    assert describe_key(key.material) == ("OKP", "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k")
 
 
 @pytest.mark.parametrize(("algorithm", "kty"), [("ES256", "EC"), ("ES512", "EC"), ("RS256", "RSA"), ("Ed448", "OKP")])
@@ -74,7 +74,7 @@ def test_before_the_first_answer_there_is_nothing_but_the_provider() -> None:
 
 def test_keys_of_the_policy_itself_are_never_fetched() -> None:
     """Nor do they grow old."""
-    state = KeyState(key_source(inline=jwks(signing_key("ES256").jwk()).decode()))
+    state = KeyState(key_source(given=KeySet.from_jwks(jwks(signing_key("ES256").jwk()))))
     (source,) = report([state], 5).sources
     assert (source.usable, source.age, source.next_refresh, source.usable_for) == (True, None, None, None)
 

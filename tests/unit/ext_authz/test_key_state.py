@@ -112,7 +112,7 @@ def test_a_silent_provider_is_not_a_missing_key() -> None:
 
 def test_keys_in_the_policy_are_never_fetched() -> None:
     """An inline set is there at once and for ever."""
-    state = KeyState(key_source(inline=jwks(signing_key("ES256").jwk()).decode()))
+    state = KeyState(key_source(given=KeySet.from_jwks(jwks(signing_key("ES256").jwk()))))
     assert state.current(1e12) is not None
     assert state.seconds_until_refresh(1e12, 0) == float("inf")
     assert state.demand("other", 0) is Demand.ABSENT

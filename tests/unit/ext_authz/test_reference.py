@@ -9,7 +9,8 @@ from controlplane.config import load_document
 from controlplane.resolve import resolve
 
 ROOT = Path(__file__).parents[3]
-NAMED = re.compile(r"`(?:(test_\w+\.py): )?(test_\w+)`")
+NAMED = re.compile(r"`(?:(\w+(?:\.py)?): )?(test_\w+)`")
+FOLDERS = {"": "tests/security/test_jwt_{}.py", ".py": "tests/unit/ext_authz/{}.py"}
 
 
 def test_every_rule_has_its_test() -> None:
@@ -18,7 +19,8 @@ def test_every_rule_has_its_test() -> None:
     found = NAMED.findall(page)
     assert len(found) > 60
     for file, test in found:
-        path = ROOT / "tests/unit/ext_authz" / file if file else ROOT / "tests/security/test_jwt_attacks.py"
+        name, ending = Path(file).stem, Path(file).suffix
+        path = ROOT / FOLDERS[ending].format(name)
         assert re.search(rf"^(?:async )?def {test}\(", path.read_text(), re.MULTILINE), f"{file} {test}"
 
 
