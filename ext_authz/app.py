@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import grpc.aio
@@ -25,6 +26,7 @@ from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
 from servicekit.logs import configure_logging
+from servicekit.policy_file import PolicyFile
 from servicekit.secret_reference import NO_SECRETS, Secrets, opened_secrets
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
@@ -82,18 +84,11 @@ async def build(settings: ExtAuthzSettings) -> Process:
         cache_entries=settings.ext_authz_cache_entries,
         secrets=opened_secrets(settings.secrets_dir),
     )
-    subscription = XdsSubscription(
-        settings=settings,
-        contract=AuthPolicy,
-        apply=parts.enforcer.apply,
-        refusals=(PolicyError,),
-        user_agent="gateway-ext-authz",
-        registry=registry,
-    )
+    policy = _policy(settings, parts.enforcer, registry)
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
     server.add_generic_rpc_handlers((parts.service.handler(),))
     add_port(server, settings.ext_authz_bind, settings)
-    health = Health(checks={"policy": subscription.complaint})
+    health = Health(checks={"policy": policy.complaint})
     return Process(
         health=health,
         http=HttpServer(
@@ -101,15 +96,33 @@ async def build(settings: ExtAuthzSettings) -> Process:
             settings.ext_authz_http_bind,
         ),
         grpc_server=server,
-        tasks={"policy": subscription.run, "keys": parts.keys.run},
+        tasks={"policy": policy.run, "keys": parts.keys.run},
         on_stopped=parts.fetcher.aclose,
         drain_seconds=settings.drain_seconds,
     )
 
 
-def main() -> None:
-    """Run ``gateway ext-authz``."""
+def _policy(
+    settings: ExtAuthzSettings, enforcer: Enforcer, registry: CollectorRegistry
+) -> XdsSubscription[AuthPolicy] | PolicyFile[AuthPolicy]:
+    """Where the policy comes from."""
+    if settings.ext_authz_policy is not None:
+        return PolicyFile(settings.ext_authz_policy, contract=AuthPolicy, apply=enforcer.apply, refusals=(PolicyError,))
+    return XdsSubscription(
+        settings=settings,
+        contract=AuthPolicy,
+        apply=enforcer.apply,
+        refusals=(PolicyError,),
+        user_agent="gateway-ext-authz",
+        registry=registry,
+    )
+
+
+def main(*, policy: Path | None = None) -> None:
+    """Run ``gateway ext-authz``; ``policy`` wins over the setting of that name."""
     settings = load_settings(ExtAuthzSettings)
+    if policy is not None:
+        settings = settings.model_copy(update={"ext_authz_policy": policy})
     configure_logging(service="ext-authz", level=settings.log_level)
     run(lambda: build(settings))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import Field
 
 from servicekit.address import Address, AddressSetting
@@ -16,6 +18,9 @@ class ExtAuthzSettings(XdsClientSettings, SecretsSettings):
 
     ext_authz_http_bind: AddressSetting = Address(host="127.0.0.1", port=18011)
     """Health, metrics, and which keys tokens are verified with (never the keys)."""
+
+    ext_authz_policy: Path | None = None
+    """A file with the policy (JSON), for an ext_authz that runs without a control plane: the one is not asked then."""
 
     ext_authz_cache_entries: int = Field(default=10_000, ge=1, le=10_000_000)
     """Accepted credentials remembered at most; a tenth as many refused ones are. About 2 KiB each."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 
@@ -22,11 +25,15 @@ def controlplane() -> None:
         main(None)
 
 
-def ext_authz() -> None:
+def ext_authz(
+    policy: Annotated[
+        Path | None, typer.Option(help="A file with the policy (JSON), instead of a control plane.", metavar="FILE")
+    ] = None,
+) -> None:
     """Run the ext_authz service."""
     from ext_authz.app import main
 
-    main()
+    main(policy=policy)
 
 
 def ratelimit() -> None:
