@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from controlplane.config.base import Section
+from controlplane.config.cors import Cors
 from controlplane.config.durations import Duration
 from controlplane.config.retry import Retry
 
@@ -16,3 +17,5 @@ class Defaults(Section):
     """How long a whole exchange may take; `0s` is for ever."""
     retry: Retry = Retry()
     """When to send a request again."""
+    cors: Cors | None = None
+    """Which other origins' pages may use routes from a browser; without it, none."""

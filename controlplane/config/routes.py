@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from controlplane.config.actions import Mirrors, Redirect, Replacements, Respond, Rewrite, Split
 from controlplane.config.authorization import Authorize
 from controlplane.config.base import OneOf, mistake
+from controlplane.config.cors import RouteCors
 from controlplane.config.durations import Duration
 from controlplane.config.header_changes import RequestHeaders, ResponseHeaders
 from controlplane.config.regexes import Regex
@@ -152,13 +153,20 @@ class Route(OneOf):
     nothing, too."""
     retry: Retry = Retry()
     """When to send a request again; keys not written here come from `defaults`."""
+    cors: RouteCors = None
+    """Which other origins' pages may use it from a browser. It takes the place of the default; `false` is none."""
     labels: dict[Label, LabelValue] = Field(default={}, max_length=20)
     """What node groups choose routes by."""
 
+    @property
+    def forwards(self) -> bool:
+        """Whether requests go to an upstream."""
+        return self.upstream is not None or self.split is not None
+
     @model_validator(mode="after")
     def _fits_its_match(self) -> Self:
-        if self.upstream is None and self.split is None:
-            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body"):
+        if not self.forwards:
+            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body", "cors"):
                 if key in self.model_fields_set:
                     raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
         by_prefix = self.rewrite.prefix or (self.redirect and self.redirect.prefix)

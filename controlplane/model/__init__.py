@@ -14,6 +14,7 @@ from controlplane.model.actions import (
     Variable,
     upstreams_of,
 )
+from controlplane.model.cors import Cors, OriginMatch
 from controlplane.model.gateway import Gateway
 from controlplane.model.listeners import CertificateFiles, ClientCertificates, HttpsRedirect, Listener, ListenerTls
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
@@ -39,6 +40,7 @@ __all__ = [
     "CircuitBreaker",
     "ClaimCondition",
     "ClientCertificates",
+    "Cors",
     "Endpoint",
     "Forward",
     "Gateway",
@@ -54,6 +56,7 @@ __all__ = [
     "Mirror",
     "NodeGroup",
     "NodeSelector",
+    "OriginMatch",
     "PathMatch",
     "PathRewrite",
     "RateLimit",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from controlplane.model.actions import Action, HeaderChanges, Replacement
+from controlplane.model.cors import Cors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,5 +117,6 @@ class Route:
     max_body: int | None = None
     """Bytes of a request's body."""
     replacements: tuple[Replacement, ...] = ()
+    cors: Cors | None = None
     idle_timeout: float | None = None
     max_duration: float | None = None

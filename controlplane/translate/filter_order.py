@@ -12,6 +12,7 @@ from controlplane.model import Route
 from controlplane.translate import names
 from controlplane.translate.filters.buffer import BufferFilter
 from controlplane.translate.filters.compressor import CompressorFilter
+from controlplane.translate.filters.cors import CorsFilter
 from controlplane.translate.filters.custom_response import CustomResponseFilter
 from controlplane.translate.filters.ext_authz import ExtAuthzFilter
 from controlplane.translate.filters.ratelimit import RateLimitFilter
@@ -20,7 +21,8 @@ from controlplane.translate.http_filter import HttpFilter, RouteContext
 from controlplane.translate.wellknown import packed
 
 FILTERS: tuple[HttpFilter, ...] = (
-    # CORS comes here: a preflight has no credentials, and refusing it would hide the real answer from the browser.
+    # A preflight has no credentials, and refusing it would hide the real answer from the browser.
+    CorsFilter(),
     # The local flood guard comes here: it costs no call.
     # By IP before authentication: a flood of bad tokens must not reach the signature check.
     RateLimitFilter(name=names.EARLY_RATELIMIT_FILTER, tiers=frozenset({"ip"}), stat_prefix="early"),
@@ -57,6 +59,12 @@ def chain(routes: Sequence[Route]) -> list[Entry]:
 def on_route(context: RouteContext) -> Mapping[str, Any]:
     """What the filters do differently on one route of the document, by filter name."""
     return _present((f.name, f.on_route(context)) for f in FILTERS)
+
+
+def on_preflight(context: RouteContext) -> Mapping[str, Any]:
+    """What they do where only preflights of CORS for a route come, which nobody is asked about."""
+    own = {names.CORS_FILTER: on_route(context)[names.CORS_FILTER]} if context.route.cors is not None else {}
+    return {**on_own_route(), **own}
 
 
 def on_own_route() -> Mapping[str, Any]:

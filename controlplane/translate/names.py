@@ -17,6 +17,8 @@ ROUTES: Final = "routes"
 POLICY: Final = "default"
 """The one ``AuthPolicy`` and the one ``LimitPolicy``."""
 
+CORS_FILTER: Final = "envoy.filters.http.cors"
+
 EXT_AUTHZ_FILTER: Final = "envoy.filters.http.ext_authz"
 """Also the namespace of the metadata that the service answers with."""
 

@@ -13,6 +13,7 @@ from controlplane import model
 from controlplane.model import PathMatch
 from controlplane.translate import filter_order, header_changes, names, own_routes
 from controlplane.translate.http_filter import RouteContext
+from controlplane.translate.preflights import UPSTREAMS_OWN, preflights, vary
 from controlplane.translate.route_action import direct_response, redirect_action, route_action
 from controlplane.translate.route_match import route_match
 
@@ -24,7 +25,7 @@ def route_configuration(contexts: Sequence[RouteContext]) -> RouteConfiguration:
 
     Envoy picks the most specific virtual host and looks at no other, so each has all routes whose hosts cover it.
     """
-    built = [(context, _route(context)) for context in contexts]
+    built = [(context, _routes(context)) for context in contexts]
     domains = {ANY_HOST, *chain.from_iterable(context.route.match.hosts for context in contexts)}
     return RouteConfiguration(
         name=names.ROUTES,
@@ -40,16 +41,21 @@ def covers(pattern: str, domain: str) -> bool:
     return pattern.startswith("*.") and domain.endswith(pattern[1:])
 
 
-def _virtual_host(domain: str, built: Iterable[tuple[RouteContext, Route]]) -> VirtualHost:
-    mine = [(c, route) for c, route in built if any(covers(pattern, domain) for pattern in c.route.match.hosts)]
+def _virtual_host(domain: str, built: Iterable[tuple[RouteContext, Sequence[Route]]]) -> VirtualHost:
+    mine = [(c, routes) for c, routes in built if any(covers(pattern, domain) for pattern in c.route.match.hosts)]
     health_path = PathMatch(kind="exact", value=own_routes.HEALTH_PATH)
     taken = any(context.route.match.path == health_path for context, _ in mine)
     routes = [] if taken else [own_routes.health()]
     return VirtualHost(
         name=names.virtual_host(domain),
         domains=[domain],
-        routes=[*routes, *(route for _, route in mine), own_routes.unmatched()],
+        routes=[*routes, *chain.from_iterable(ours for _, ours in mine), own_routes.unmatched()],
     )
+
+
+def _routes(context: RouteContext) -> list[Route]:
+    built = _route(context)
+    return [*preflights(context, built.route), built]
 
 
 def _route(context: RouteContext) -> Route:
@@ -60,8 +66,12 @@ def _route(context: RouteContext) -> Route:
         typed_per_filter_config=filter_order.on_route(context),
         request_headers_to_add=header_changes.added(route.request_headers),
         request_headers_to_remove=route.request_headers.remove,
-        response_headers_to_add=[*_content_type(route.action), *header_changes.added(route.response_headers)],
-        response_headers_to_remove=route.response_headers.remove,
+        response_headers_to_add=[
+            *_content_type(route.action),
+            *vary(route.cors),
+            *header_changes.added(route.response_headers),
+        ],
+        response_headers_to_remove=[*(UPSTREAMS_OWN if route.cors else ()), *route.response_headers.remove],
         **_action(context),
     )
 

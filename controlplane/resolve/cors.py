@@ -1,0 +1,32 @@
+"""CORS: a route's own, or the default; methods filled in."""
+
+from __future__ import annotations
+
+from controlplane import model
+from controlplane.config import cors
+from controlplane.config.defaults import Defaults
+from controlplane.config.routes import Route
+
+_USUAL = ("GET", "HEAD", "POST")
+"""What pages may always send (the CORS-safelisted methods of the Fetch standard)."""
+
+
+def resolve_cors(written: Route, defaults: Defaults) -> model.Cors | None:
+    """What browsers are told on a route; nothing where no request goes to an upstream."""
+    chosen = written.cors if "cors" in written.model_fields_set else defaults.cors
+    if chosen is None or not written.forwards:
+        return None
+    return model.Cors(
+        origins=tuple(_origin(one) for one in chosen.origins),
+        methods=tuple(chosen.methods or written.match.methods or _USUAL),
+        headers=tuple(chosen.headers),
+        expose=tuple(chosen.expose),
+        credentials=chosen.credentials,
+        max_age=chosen.max_age,
+    )
+
+
+def _origin(written: cors.OriginMatch) -> model.OriginMatch:
+    if written.regex is not None:
+        return model.OriginMatch(kind="regex", value=written.regex)
+    return model.OriginMatch(kind="exact", value=written.exact or "")

@@ -1,0 +1,119 @@
+"""What pages in browsers may do, seen with the document of the guide in a real Envoy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.harness.echo import Echo, running_echo
+from tests.harness.guides import running_guide
+
+APP = "https://app.example.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A client of the listener, and the backend."""
+
+    client: httpx.Client
+    echo: Echo
+
+    def preflight(self, path: str, origin: str, method: str = "PUT") -> httpx.Response:
+        """What a browser asks first."""
+        sent = {"origin": origin, "access-control-request-method": method}
+        return self.client.options(path, headers=sent)
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    """One Envoy for all tests here; nobody can authenticate, since that service is away."""
+    with running_echo() as echo, running_guide("browsers.md", {8048: echo.port}) as (_, client):
+        yield Scene(client, echo)
+
+
+def allowed(answer: httpx.Response) -> dict[str, str]:
+    """Everything that it says about CORS."""
+    prefix = "access-control-"
+    return {name.removeprefix(prefix): value for name, value in answer.headers.items() if name.startswith(prefix)}
+
+
+@pytest.mark.parametrize("origin", [APP, "https://pr-7.preview.example.com"])
+def test_preflights_are_answered(scene: Scene, origin: str) -> None:
+    """Without asking who it is, and without the backend."""
+    before = len(scene.echo.requests)
+    answer = scene.preflight("/api/x", origin)
+    assert answer.status_code == 200
+    assert allowed(answer) == {
+        "allow-origin": origin,
+        "allow-methods": "GET,PUT",
+        "allow-headers": "authorization,content-type",
+        "expose-headers": "etag",
+        "max-age": "3600",
+    }
+    assert len(scene.echo.requests) == before
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://evil.example.com",
+        "http://app.example.com",
+        "https://app.example.com.evil.test",
+        "https://app.example.com:8443",
+        "https://a.b.preview.example.com",
+        "https://xxpreview.example.com",
+        "null",
+    ],
+)
+def test_other_origins_are_allowed_nothing(scene: Scene, origin: str) -> None:
+    """Not by a preflight, and not by an answer: the browser shows it to nobody."""
+    before = len(scene.echo.requests)
+    assert not {"allow-origin", "allow-credentials"} & allowed(scene.preflight("/api/x", origin)).keys()
+    assert len(scene.echo.requests) == before
+    assert allowed(scene.client.get("/api/x", headers={"origin": origin})) == {}
+
+
+def test_refusals_can_be_read(scene: Scene) -> None:
+    """A page sees that nobody could say who it is."""
+    answer = scene.client.get("/api/x", headers={"origin": APP})
+    assert answer.status_code == 503
+    assert allowed(answer) == {"allow-origin": APP, "expose-headers": "etag"}
+
+
+def test_a_route_of_its_own_kind(scene: Scene) -> None:
+    """The default is replaced as a whole, or gone."""
+    open_to_all = scene.client.get("/public", headers={"origin": "https://anybody.test"})
+    assert open_to_all.status_code == 200
+    assert allowed(open_to_all)["allow-origin"] in ("*", "https://anybody.test")
+    assert "allow-credentials" not in allowed(open_to_all)
+    assert "origin" in open_to_all.headers["vary"]
+    closed = scene.client.get("/internal", headers={"origin": APP})
+    assert (closed.status_code, allowed(closed)) == (200, {})
+
+
+def test_preflights_of_narrow_routes(scene: Scene) -> None:
+    """They have neither the route's method nor its headers; those for other methods are not the route's."""
+    answer = scene.preflight("/session", APP, "POST")
+    assert allowed(answer)["allow-credentials"] == "true"
+    assert allowed(answer)["allow-methods"] == "GET,POST"
+    assert allowed(answer)["allow-headers"] == "x-version"
+    assert scene.preflight("/session", APP, "DELETE").status_code == 404
+    assert scene.client.options("/session", headers={"x-version": "2"}).status_code == 404
+    used = scene.client.post("/session", headers={"x-version": "2", "origin": APP})
+    assert used.json()["method"] == "POST"
+    assert allowed(used) == {"allow-origin": APP, "allow-credentials": "true"}
+
+
+def test_what_an_upstream_says_of_cors(scene: Scene) -> None:
+    """The document decides, where it says anything."""
+    scene.echo.extra = {"access-control-allow-origin": "*"}
+    try:
+        decided = scene.client.get("/public")
+        left = scene.client.get("/internal", headers={"origin": APP})
+    finally:
+        scene.echo.extra = {}
+    assert allowed(decided) == {}
+    assert allowed(left) == {"allow-origin": "*"}
