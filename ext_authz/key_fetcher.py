@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import httpx
 
 from ext_authz.errors import KeyFetchError
+from ext_authz.key_uri import is_loopback
 from ext_authz.keys import MAX_SET_BYTES
 
 DEADLINE: Final = 5.0
@@ -27,17 +26,6 @@ class FetchKeys(Protocol):
             KeyFetchError: it can't be had.
         """
         ...
-
-
-def is_loopback(uri: str) -> bool:
-    """Whether requests to ``uri`` never leave the machine."""
-    host = urlsplit(uri).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class HttpKeyFetcher:

@@ -1,4 +1,4 @@
-"""Gets the keys of one source from where they are: a URL, or a file among the secrets."""
+"""Gets the keys of one source from where they are: a URL, one that the issuer names, or a file among the secrets."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Final
 
+from ext_authz.discovery import published_jwks_uri
 from ext_authz.errors import KeyFetchError, KeySetError
 from ext_authz.key_fetcher import FetchKeys
 from ext_authz.keys import KeySet
@@ -25,12 +26,20 @@ async def load_keys(source: KeySource, *, fetcher: FetchKeys, secrets: Secrets) 
         KeySetError: what is had are no keys.
     """
     if not source.reference:
-        return KeySet.from_jwks(await fetcher.fetch(source.jwks_uri))
+        return KeySet.from_jwks(await fetcher.fetch(await _jwks_uri(source, fetcher)))
     try:
         async with asyncio.timeout(FILE_DEADLINE):
             return await asyncio.to_thread(referenced_keys, source.reference, source.secret_for, secrets)
     except TimeoutError as error:
         raise KeyFetchError(f"{source.reference}: not read within {FILE_DEADLINE:g} s") from error
+
+
+async def _jwks_uri(source: KeySource, fetcher: FetchKeys) -> str:
+    """Asked again each time: a provider may move its keys."""
+    if not source.issuer:
+        return source.uri
+    metadata = await fetcher.fetch(source.uri)
+    return published_jwks_uri(metadata, source.issuer, allow_insecure=source.allow_insecure)
 
 
 def referenced_keys(reference: str, secret_for: Collection[str], secrets: Secrets) -> KeySet:

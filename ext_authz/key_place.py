@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from typing import Final
-from urllib.parse import urlsplit
 
+from ext_authz.discovery import metadata_uri
 from ext_authz.errors import KeyFetchError, KeySetError, PolicyError
-from ext_authz.key_fetcher import is_loopback
 from ext_authz.key_loader import public_keys, referenced_keys
+from ext_authz.key_uri import unsafe
 from ext_authz.keys import KeySet
 from ext_authz.rules import KeySource
 from servicekit.contracts import JwtProvider
@@ -25,6 +25,7 @@ def key_source(provider: JwtProvider, secrets: Secrets) -> KeySource:
         PolicyError: there are several places, or an unsafe one, or one without a usable key.
     """
     alone = [name for name in ("secret", "pem", "jwks_file") if getattr(provider, name) is not None]
+    alone += ["discovery"] if provider.discovery else []
     others = [name for name in ("jwks", "jwks_uri") if getattr(provider, name)]
     if len(alone) > 1 or (alone and others):
         raise PolicyError(f"{' and '.join(alone + others)} exclude each other")
@@ -33,10 +34,26 @@ def key_source(provider: JwtProvider, secrets: Secrets) -> KeySource:
         return _referenced(provider, reference, secrets)
     if provider.pem is not None or provider.jwks is not None:
         return _given(provider, _written_keys(provider))
-    _require_safe(provider.jwks_uri, allow_insecure=provider.allow_insecure_jwks)
+    if provider.discovery:
+        return _fetched(provider, _discovered(provider), provider.issuer or "")
+    _require_safe("jwks_uri", provider.jwks_uri, allow_insecure=provider.allow_insecure_jwks)
+    return _fetched(provider, provider.jwks_uri)
+
+
+def _discovered(provider: JwtProvider) -> str:
+    issuer = provider.issuer or ""
+    _require_safe("discovery: the issuer", issuer, allow_insecure=provider.allow_insecure_jwks)
+    if "?" in issuer:
+        raise PolicyError("discovery: the issuer has a query")
+    return metadata_uri(issuer)
+
+
+def _fetched(provider: JwtProvider, uri: str, issuer: str = "") -> KeySource:
     return KeySource(
         provider=provider.name,
-        jwks_uri=provider.jwks_uri,
+        uri=uri,
+        issuer=issuer,
+        allow_insecure=provider.allow_insecure_jwks,
         ttl=provider.jwks_ttl_seconds,
         stale=provider.jwks_stale_seconds,
         cooldown=provider.jwks_cooldown_seconds,
@@ -77,13 +94,7 @@ def _written_keys(provider: JwtProvider) -> KeySet:
         raise PolicyError(f"{name}: {error}") from error
 
 
-def _require_safe(uri: str, *, allow_insecure: bool) -> None:
-    try:
-        parts = urlsplit(uri)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise PolicyError(f"jwks_uri: {error}") from error
-    if parts.scheme not in ("http", "https") or not host:
-        raise PolicyError("jwks_uri is not an http or https URL")
-    if parts.scheme == "http" and not is_loopback(uri) and not allow_insecure:
-        raise PolicyError("jwks_uri is http to another machine: whoever can change what it answers can sign tokens")
+def _require_safe(name: str, uri: str, *, allow_insecure: bool) -> None:
+    why = unsafe(uri, allow_insecure=allow_insecure)
+    if why is not None:
+        raise PolicyError(f"{name} {why}")

@@ -24,8 +24,12 @@ class KeySource:
     ttl: float
     stale: float
     cooldown: float
-    jwks_uri: str = ""
-    """Where they are fetched."""
+    uri: str = ""
+    """Where they are fetched, or the metadata that says where."""
+    issuer: str = ""
+    """Whose metadata are at :attr:`uri`; empty when the keys themselves are."""
+    allow_insecure: bool = False
+    """Whether metadata may name a URL without TLS."""
     reference: str = ""
     """To the secret, or to the file that holds them."""
     secret_for: frozenset[str] = frozenset()
@@ -43,7 +47,7 @@ class KeySource:
     @property
     def location(self) -> str:
         """Where the keys are, for people; empty for those of the policy itself."""
-        return self.jwks_uri or self.reference
+        return self.uri or self.reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

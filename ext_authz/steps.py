@@ -67,7 +67,7 @@ def of_content(check: JwtCheck, parsed: Parsed, refused: Refused | None, now: fl
 def of_keys(check: JwtCheck, key_set: KeySet | None) -> Step:
     """Whether there are keys to verify with."""
     count = len(key_set.keys) if key_set is not None else 0
-    return Step("keys", count > 0, f"{count} of {check.source.jwks_uri or 'the document'}", check.provider)
+    return Step("keys", count > 0, f"{count} of {check.source.location or 'the document'}", check.provider)
 
 
 def of_signature(check: JwtCheck, parsed: Parsed, result: Verified | Refused) -> Step:

@@ -13,7 +13,7 @@ from controlplane.config.public_keys import Jwks, check_pem
 from controlplane.config.secret_references import FileText, SecretText
 from controlplane.config.texts import Unique
 from controlplane.config.token_places import AUTHORIZATION, TokenPlace, check_places
-from controlplane.config.urls import KeysUrl
+from controlplane.config.urls import KeysUrl, check_keys_url
 
 ANY: Final = "any"
 
@@ -41,6 +41,17 @@ def _check_any(audiences: list[str]) -> list[str]:
     return audiences
 
 
+def _check_discovery(discovery: bool, info: ValidationInfo) -> bool:
+    if not discovery:
+        raise mistake("discovery", "there is nothing to turn off", "leave it out, and say where the keys are")
+    issuer = info.data.get("issuer")
+    if issuer == ANY:
+        raise mistake("discovery", "any issuer has no metadata", "name the issuer, or say where the keys are")
+    if issuer is not None and "?" in check_keys_url(issuer):
+        raise mistake("discovery", "an issuer with a query has no metadata", "say where the keys are")
+    return discovery
+
+
 def _check_algorithms(algorithms: list[str], info: ValidationInfo) -> list[str]:
     """HMAC beside public keys is the confusion of RFC 8725 §2.1."""
     if "secret" not in info.data:  # it has a mistake of its own
@@ -57,7 +68,7 @@ def _check_algorithms(algorithms: list[str], info: ValidationInfo) -> list[str]:
 class Jwt(OneOf):
     """Tokens of one issuer (RFC 7519)."""
 
-    ONE_OF: ClassVar[tuple[str, ...]] = ("jwks_uri", "jwks", "jwks_file", "pem", "secret")
+    ONE_OF: ClassVar[tuple[str, ...]] = ("jwks_uri", "discovery", "jwks", "jwks_file", "pem", "secret")
 
     issuer: Party
     """Exact value of the `iss` claim. `any`: whoever has the keys may say anything."""
@@ -71,6 +82,9 @@ class Jwt(OneOf):
     """The `aud` claim has to contain one of these. `any`: tokens made for others count too, or for nobody."""
     jwks_uri: KeysUrl | None = None
     """Where the issuer publishes its keys (RFC 7517). `https`, unless it is on this machine."""
+    discovery: Annotated[bool, AfterValidator(_check_discovery), Field(json_schema_extra={"const": True})] | None = None
+    """`true`: the issuer says where its keys are, at `/.well-known/openid-configuration` below it (OpenID Connect
+    Discovery 1.0 §4). The issuer is an `https` URL then, unless it is on this machine."""
     jwks: Jwks | None = None
     """The issuer's keys themselves."""
     jwks_file: FileText | None = None

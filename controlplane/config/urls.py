@@ -57,7 +57,12 @@ def check_endpoint_url(text: str) -> str:
     return text
 
 
-def _check_keys_url(text: str) -> str:
+def check_keys_url(text: str) -> str:
+    """The text, if it is a URL from which keys may be fetched.
+
+    Raises:
+        PydanticCustomError: it is none, or could be changed on its way.
+    """
     url, port = _split(text)
     if url.scheme == "http" and not Address(host=url.hostname or "", port=port).stays_on_machine:
         hint = "whoever can change the keys on their way can forge tokens"
@@ -99,4 +104,4 @@ def _is_name(host: str) -> bool:
 
 
 EndpointUrlText = Annotated[str, AfterValidator(check_endpoint_url), Field(json_schema_extra={"format": "uri"})]
-KeysUrl = Annotated[str, AfterValidator(_check_keys_url), Field(json_schema_extra={"format": "uri"})]
+KeysUrl = Annotated[str, AfterValidator(check_keys_url), Field(json_schema_extra={"format": "uri"})]

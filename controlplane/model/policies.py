@@ -45,6 +45,8 @@ class JwtProvider:
     """Public keys, instead."""
     secret: str | None = None
     """A reference to a secret, instead of any keys."""
+    discovery: bool = False
+    """The issuer's own metadata say where its keys are."""
     required_claims: tuple[str, ...] = ("exp", "sub")
     types: tuple[str, ...] = ()
     """Accepted ``typ``; none at all are those of access tokens."""

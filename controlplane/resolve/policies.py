@@ -59,6 +59,7 @@ def _jwt(name: str, written: Jwt) -> model.JwtProvider:
         jwks_file=written.jwks_file,
         pem=written.pem,
         secret=written.secret,
+        discovery=written.discovery is not None,
         required_claims=tuple(written.required_claims),
         types=_types(written.types),
         max_lifetime=written.max_lifetime,

@@ -33,6 +33,7 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             jwks_file=provider.jwks_file,
             pem=provider.pem,
             secret=provider.secret,
+            discovery=provider.discovery,
             token_from=tuple(
                 contracts.TokenPlace(kind=place.kind, name=place.name, prefix=place.prefix)
                 for place in provider.token_from

@@ -232,5 +232,5 @@ def _given_keys(provider: JwtProvider | ApiKeyProvider, key_sets: Mapping[str, s
         return provider
     common = key_sets.get("") if provider.jwks is None and provider.pem is None else None
     given = key_sets.get(provider.name, common)
-    instead = {"jwks": given, "jwks_file": None, "pem": None}
+    instead = {"jwks": given, "jwks_file": None, "pem": None, "discovery": False}
     return provider if given is None else provider.model_copy(update=instead)

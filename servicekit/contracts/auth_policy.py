@@ -92,6 +92,8 @@ class JwtProvider(Contract):
     """Public keys in PEM, instead of any others."""
     jwks_file: str | None = Field(default=None, exclude_if=lambda file: file is None)
     """A reference to a file with a JWK Set or public keys in PEM, instead of any others."""
+    discovery: bool = Field(default=False, exclude_if=lambda discovery: not discovery)
+    """Keys are where the metadata of :attr:`issuer` say (OpenID Connect Discovery 1.0 §4), instead of any others."""
     jwks_cooldown_seconds: float = Field(default=10, gt=0)
     """Shortest time between two fetches that tokens with unknown keys cause."""
     tier_claim: str | None = Field(default=None, exclude_if=lambda claim: claim is None)

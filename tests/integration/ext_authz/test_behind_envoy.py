@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import http.client
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from tests.harness import gateways as g
 from tests.harness.echo import running_echo
 from tests.harness.envoy import envoy_settings, running_envoy, short_folder, static_bootstrap
 from tests.harness.ext_authz_process import ExtAuthzProcess, ext_authz_process
-from tests.harness.idp import IdentityProvider, identity_provider
+from tests.harness.idp import IdentityProvider, Reply, identity_provider
 from tests.harness.jose import SigningKey, jwks, signing_key
 from tests.harness.ports import free_port
 from tests.harness.processes import wait_for
@@ -46,6 +47,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/lost", authenticate=("dead",)),
         g.route("/inline", authenticate=("inline",)),
         g.route("/shared", authenticate=("shared",)),
+        g.route("/discovered", authenticate=("discovered",)),
         g.route("/filed", authenticate=("filed",)),
         g.route("/places", authenticate=("places",)),
         g.route(
@@ -70,6 +72,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
             g.jwt_provider("dead", jwks_uri="http://127.0.0.1:1/jwks"),
             g.jwt_provider("inline", jwks_uri=None, jwks=jwks(KEY.jwk()).decode(), forward_token=False),
             g.jwt_provider("shared", jwks_uri=None, secret="env:GATEWAY_SECRET_ID", algorithms=("HS256",)),
+            g.jwt_provider("discovered", jwks_uri=None, discovery=True, issuer=keys_at.removesuffix("/jwks")),
             g.jwt_provider("filed", jwks_uri=None, jwks_file="file:id/keys.pem"),
             g.jwt_provider(
                 "places",
@@ -114,6 +117,9 @@ def front() -> Iterator[Front]:
     port = free_port()
     with short_folder() as folder, running_echo() as echo, identity_provider() as idp:
         idp.publish(jwks(KEY.jwk()))
+        idp.replies["/.well-known/openid-configuration"] = Reply(
+            json.dumps({"issuer": idp.url.removesuffix("/jwks"), "jwks_uri": idp.url}).encode()
+        )
         (folder / "id").mkdir()
         (folder / "id" / "keys.pem").write_bytes(KEY.pem())
         gateway = make(port, echo.port, idp.url)
@@ -228,6 +234,13 @@ def test_a_secret_that_the_document_names(front: Front) -> None:
     assert status(SHARED.encode()) == 200
     assert status(b"another secret of more than thirty-two bytes") == 401
     assert front.client.get("/shared", headers=bearer()).status_code == 401
+
+
+def test_keys_that_the_issuer_tells_of(front: Front) -> None:
+    """The document says nothing but who it is."""
+    issuer = front.idp.url.removesuffix("/jwks")
+    assert front.client.get("/discovered", headers=bearer(iss=issuer)).status_code == 200
+    assert front.client.get("/discovered", headers=bearer()).status_code == 401
 
 
 def test_keys_in_a_file_that_changes(front: Front) -> None:

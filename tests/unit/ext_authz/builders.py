@@ -46,7 +46,7 @@ def key_source(**changes: Any) -> KeySource:
     """A source that is refreshed after 300 s and lasts 600 s more."""
     members: dict[str, Any] = {
         "provider": "platform",
-        "jwks_uri": "https://id.example.com/jwks",
+        "uri": "https://id.example.com/jwks",
         "ttl": 300.0,
         "stale": 600.0,
         "cooldown": 10.0,

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from ext_authz.errors import KeyFetchError
-from ext_authz.key_fetcher import HttpKeyFetcher, is_loopback
+from ext_authz.key_fetcher import HttpKeyFetcher
+from ext_authz.key_uri import is_loopback
 from tests.harness.idp import IdentityProvider, Reply, identity_provider
 
 
