@@ -13,7 +13,14 @@ from controlplane.xds.snapshot import Snapshot
 
 _Named: TypeAlias = Listener | Upstream | Route | IdentityProvider | RateLimit | NodeGroup
 _Section: TypeAlias = Literal[
-    "listeners", "upstreams", "routes", "identity_providers", "rate_limits", "node_groups", "rollout"
+    "listeners",
+    "upstreams",
+    "routes",
+    "identity_providers",
+    "rate_limits",
+    "node_groups",
+    "rollout",
+    "security_headers",
 ]
 
 
@@ -62,6 +69,7 @@ def compare_gateways(before: Gateway, after: Gateway) -> tuple[Change, ...]:
         *_section("rate_limits", before.rate_limits, after.rate_limits),
         *_section("node_groups", before.node_groups, after.node_groups, ordered=True),
         *_changes("rollout", _rollout(before), _rollout(after)),
+        *_changes("security_headers", _headers(before), _headers(after)),
     )
 
 
@@ -81,6 +89,10 @@ def _section(
 
 def _rollout(gateway: Gateway) -> Mapping[str, object]:
     return {} if gateway.canary is None else {"canary": gateway.canary}
+
+
+def _headers(gateway: Gateway) -> Mapping[str, object]:
+    return {name: {"value": value} for name, value in gateway.security_headers.items()}
 
 
 def _changes(

@@ -15,6 +15,7 @@ from controlplane.config.problems import Places
 from controlplane.config.rate_limits import RateLimit
 from controlplane.config.rollout import Rollout
 from controlplane.config.routes import Route
+from controlplane.config.security_headers import SecurityHeaders
 from controlplane.config.texts import Name
 from controlplane.config.upstreams import Upstream
 
@@ -32,6 +33,8 @@ class GatewayConfig(Section):
     """How much a caller may do, by name."""
     defaults: Defaults = Defaults()
     """For routes that do not say otherwise."""
+    security_headers: SecurityHeaders = SecurityHeaders()
+    """What every response tells browsers to be careful about."""
     routes: list[Route] = Field(min_length=1)
     """Which request goes where, in the order in which they are tried."""
     node_groups: list[NodeGroup] = Field(default=[], max_length=100)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from controlplane.model.listeners import Listener
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup
@@ -24,3 +25,5 @@ class Gateway:
     node_groups: tuple[NodeGroup, ...] = (EDGE,)
     """In the order in which they are tried; the first that means a node takes it. Never empty."""
     canary: Canary | None = None
+    security_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers of every response, in lower case."""

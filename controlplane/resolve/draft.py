@@ -20,6 +20,7 @@ class Draft:
     rate_limits: list[RateLimit] = field(default_factory=list)
     routes: list[Route] = field(default_factory=list)
     node_groups: list[NodeGroup] = field(default_factory=list)
+    security_headers: dict[str, str] = field(default_factory=dict)
     canary: Canary | None = None
 
     def refuse(self, path: Path, code: str, message: str, hint: str | None = None, *, at_key: bool = False) -> None:

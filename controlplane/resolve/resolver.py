@@ -14,6 +14,7 @@ from controlplane.resolve.node_groups import resolve_node_groups, resolve_rollou
 from controlplane.resolve.policies import resolve_policies
 from controlplane.resolve.removed_headers import find_removed_headers
 from controlplane.resolve.routes import resolve_routes
+from controlplane.resolve.security_headers import resolve_security_headers
 from controlplane.resolve.upstreams import resolve_upstreams
 
 
@@ -25,6 +26,7 @@ def _link(document: GatewayConfig, draft: Draft) -> None:
 PASSES: tuple[Callable[[GatewayConfig, Draft], None], ...] = (
     _link,
     resolve_listeners,
+    resolve_security_headers,
     resolve_upstreams,
     resolve_policies,  # before routes: a limit by user asks whether a route has a user
     resolve_routes,
@@ -59,4 +61,5 @@ def resolve(document: GatewayConfig, *, listen_address: str) -> Gateway:
         rate_limits=tuple(draft.rate_limits),
         node_groups=tuple(draft.node_groups),
         canary=draft.canary,
+        security_headers=draft.security_headers,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from envoy.config.core.v3.address_pb2 import CidrRange
 from envoy.config.core.v3.protocol_pb2 import Http2ProtocolOptions, HttpProtocolOptions
@@ -17,6 +17,7 @@ from controlplane.translate.access_log import access_logs
 from controlplane.translate.config_source import ads
 from controlplane.translate.early_headers import early_header_mutation
 from controlplane.translate.local_replies import local_reply_config
+from controlplane.translate.security_headers import of_local_replies
 from controlplane.translate.wellknown import duration, true, uint32
 
 _WEBSOCKET = "websocket"
@@ -26,15 +27,15 @@ may choose the request ID and steer it with ``x-envoy-*`` headers."""
 
 
 def connection_manager(
-    source: model.Listener, *, identity_headers: Iterable[str], routes: Sequence[model.Route]
+    source: model.Listener, *, identity_headers: Iterable[str], gateway: model.Gateway
 ) -> HttpConnectionManager:
     """How ``source`` speaks HTTP; ``identity_headers`` are removed from what clients send."""
     return HttpConnectionManager(
         stat_prefix=names.listener_stats(source.name),
         rds=Rds(config_source=ads(), route_config_name=_routes(source)),
-        http_filters=filter_order.chain(routes),
+        http_filters=filter_order.chain(gateway.routes),
         access_log=access_logs(),
-        local_reply_config=local_reply_config(),
+        local_reply_config=local_reply_config(of_local_replies(gateway.security_headers)),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type=_WEBSOCKET)],
         **_identification(identity_headers),
         **_client_certificates(source.tls),

@@ -16,11 +16,14 @@ from controlplane.translate.filters.cors import CorsFilter
 from controlplane.translate.filters.custom_response import CustomResponseFilter
 from controlplane.translate.filters.ext_authz import ExtAuthzFilter
 from controlplane.translate.filters.ratelimit import RateLimitFilter
+from controlplane.translate.filters.response_cleaning import ResponseCleaningFilter
 from controlplane.translate.filters.router import RouterFilter
 from controlplane.translate.http_filter import HttpFilter, RouteContext
 from controlplane.translate.wellknown import packed
 
 FILTERS: tuple[HttpFilter, ...] = (
+    # Responses pass this last, whoever made them.
+    ResponseCleaningFilter(),
     # A preflight has no credentials, and refusing it would hide the real answer from the browser.
     CorsFilter(),
     # The local flood guard comes here: it costs no call.

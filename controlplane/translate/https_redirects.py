@@ -34,11 +34,12 @@ def may_answer_challenges(route: model.Route) -> bool:
 
 def redirecting(table: RouteConfiguration, redirect: model.HttpsRedirect) -> RouteConfiguration:
     """``table``, made of routes that may answer challenges, for challenges alone; the rest is sent to HTTPS."""
-    return RouteConfiguration(
-        name=names.https_redirects(redirect.port, redirect.status),
-        ignore_port_in_host_matching=table.ignore_port_in_host_matching,
-        virtual_hosts=[_virtual_host(host, redirect) for host in table.virtual_hosts],
-    )
+    hosts = [_virtual_host(host, redirect) for host in table.virtual_hosts]
+    own = RouteConfiguration.FromString(table.SerializeToString())
+    own.name = names.https_redirects(redirect.port, redirect.status)
+    del own.virtual_hosts[:]
+    own.virtual_hosts.extend(hosts)
+    return own
 
 
 def _virtual_host(host: VirtualHost, redirect: model.HttpsRedirect) -> VirtualHost:

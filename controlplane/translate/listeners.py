@@ -18,9 +18,9 @@ from controlplane.translate.wellknown import duration, packed, uint32
 _HCM = "envoy.filters.network.http_connection_manager"
 
 
-def listener(source: model.Listener, identity_headers: Sequence[str], routes: Sequence[model.Route]) -> Listener:
-    """One listener of a gateway with these routes; ``identity_headers`` are removed from what clients send."""
-    manager = connection_manager(source, identity_headers=identity_headers, routes=routes)
+def listener(source: model.Listener, identity_headers: Sequence[str], gateway: model.Gateway) -> Listener:
+    """One listener of ``gateway``; ``identity_headers`` are removed from what clients send."""
+    manager = connection_manager(source, identity_headers=identity_headers, gateway=gateway)
     chain = FilterChain(filters=[Filter(name=_HCM, typed_config=packed(manager))])
     if source.tls is not None:
         chain.transport_socket.CopyFrom(transport_socket(source.name, source.tls))

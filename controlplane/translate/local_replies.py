@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from envoy.config.accesslog.v3.accesslog_pb2 import (
@@ -16,7 +16,7 @@ from envoy.config.accesslog.v3.accesslog_pb2 import (
     ResponseFlagFilter,
     StatusCodeFilter,
 )
-from envoy.config.core.v3.base_pb2 import DataSource, RuntimeUInt32
+from envoy.config.core.v3.base_pb2 import DataSource, HeaderValueOption, RuntimeUInt32
 from envoy.config.core.v3.substitution_format_string_pb2 import SubstitutionFormatString
 from envoy.config.route.v3.route_components_pb2 import HeaderMatcher
 from envoy.extensions.access_loggers.filters.cel.v3.cel_pb2 import ExpressionFilter
@@ -80,17 +80,22 @@ _BY_STATUS = (
 )
 
 
-def local_reply_config() -> LocalReplyConfig:
-    """Mappers, the first that fits wins; answers below 400 and of unlisted statuses stay as Envoy writes them."""
-    return LocalReplyConfig(
+def local_reply_config(headers: Sequence[HeaderValueOption] = ()) -> LocalReplyConfig:
+    """Mappers, the first that fits wins; answers below 400 and of unlisted statuses stay as Envoy writes them, but for
+    ``headers``, which all have."""
+    config = LocalReplyConfig(
         mappers=[
             _kept(_any([_details(_SERVICE_DECIDED), _is_grpc()])),
             _rewritten(_details(["ext_authz_error"]), _NO_DECISION),
             _rewritten(_details(["overload"]), _OVERLOADED),
             *(_rewritten(_flags(reply.flags, reply.status), reply) for reply in _BY_FLAG),
             *(_rewritten(_all([_status(reply.status), _is_ours()]), reply) for reply in _BY_STATUS),
+            *([ResponseMapper(filter=_status(0, ComparisonFilter.GE))] if headers else []),
         ]
     )
+    for mapper in config.mappers:
+        mapper.headers_to_add.extend(headers)
+    return config
 
 
 def _kept(when: AccessLogFilter) -> ResponseMapper:
@@ -147,7 +152,7 @@ def _flags(flags: Iterable[str], status: int) -> AccessLogFilter:
     return _all([by_flag, _status(status)])
 
 
-def _status(status: int) -> AccessLogFilter:
+def _status(status: int, how: ComparisonFilter.Op = ComparisonFilter.EQ) -> AccessLogFilter:
     value = RuntimeUInt32(default_value=status, runtime_key=_RUNTIME_KEY)
-    comparison = ComparisonFilter(op=ComparisonFilter.EQ, value=value)
+    comparison = ComparisonFilter(op=how, value=value)
     return AccessLogFilter(status_code_filter=StatusCodeFilter(comparison=comparison))

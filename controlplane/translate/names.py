@@ -17,6 +17,9 @@ ROUTES: Final = "routes"
 POLICY: Final = "default"
 """The one ``AuthPolicy`` and the one ``LimitPolicy``."""
 
+RESPONSE_CLEANING_FILTER: Final = RESERVED_PREFIX + "response_cleaning"
+"""What tells of the inside."""
+
 CORS_FILTER: Final = "envoy.filters.http.cors"
 
 EXT_AUTHZ_FILTER: Final = "envoy.filters.http.ext_authz"

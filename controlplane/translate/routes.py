@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 from envoy.config.core.v3.base_pb2 import HeaderValueOption
@@ -16,22 +16,25 @@ from controlplane.translate.http_filter import RouteContext
 from controlplane.translate.preflights import UPSTREAMS_OWN, preflights, vary
 from controlplane.translate.route_action import direct_response, redirect_action, route_action
 from controlplane.translate.route_match import route_match
+from controlplane.translate.security_headers import complete
 
 ANY_HOST = "*"
 
 
-def route_configuration(contexts: Sequence[RouteContext]) -> RouteConfiguration:
-    """The one route table of all listeners.
+def route_configuration(contexts: Sequence[RouteContext], headers: Mapping[str, str]) -> RouteConfiguration:
+    """The one route table of all listeners; every response has ``headers``.
 
     Envoy picks the most specific virtual host and looks at no other, so each has all routes whose hosts cover it.
     """
     built = [(context, _routes(context)) for context in contexts]
     domains = {ANY_HOST, *chain.from_iterable(context.route.match.hosts for context in contexts)}
-    return RouteConfiguration(
+    table = RouteConfiguration(
         name=names.ROUTES,
         ignore_port_in_host_matching=True,
         virtual_hosts=[_virtual_host(domain, built) for domain in sorted(domains)],
     )
+    complete(table, headers)
+    return table
 
 
 def covers(pattern: str, domain: str) -> bool:

@@ -59,18 +59,19 @@ class Translator:
 
     def _tables(self, listeners: Sequence[Listener], routes: Sequence[Route]) -> Iterator[Resource]:
         """The route table, and one for each way in which a listener sends clients to HTTPS."""
+        headers = self._gateway.security_headers
         ways = dict.fromkeys(source.redirect_to_https for source in listeners)
         for redirect in ways:
             if redirect is None:
-                table = route_configuration([self._contexts[route.name] for route in routes])
+                table = route_configuration([self._contexts[route.name] for route in routes], headers)
             else:
                 open_to_challenges = [self._contexts[route.name] for route in routes if may_answer_challenges(route)]
-                table = redirecting(route_configuration(open_to_challenges), redirect)
+                table = redirecting(route_configuration(open_to_challenges, headers), redirect)
             yield encode_message(table.name, table)
 
     def _listener(self, source: Listener) -> Resource:
         if source.name not in self._listeners:
-            built = listener(source, self._headers, self._gateway.routes)
+            built = listener(source, self._headers, self._gateway)
             self._listeners[source.name] = encode_message(names.listener(source.name), built)
         return self._listeners[source.name]
 

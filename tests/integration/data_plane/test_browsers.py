@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -32,6 +33,18 @@ def scene() -> Iterator[Scene]:
     """One Envoy for all tests here; nobody can authenticate, since that service is away."""
     with running_echo() as echo, running_guide("browsers.md", {8048: echo.port}) as (_, client):
         yield Scene(client, echo)
+
+
+CAREFUL = {
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+    ),
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(self)",
+}
 
 
 def allowed(answer: httpx.Response) -> dict[str, str]:
@@ -117,3 +130,58 @@ def test_what_an_upstream_says_of_cors(scene: Scene) -> None:
         scene.echo.extra = {}
     assert allowed(decided) == {}
     assert allowed(left) == {"allow-origin": "*"}
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/public/x", {}, 200),
+        ("/health", {}, 200),
+        ("/public/%2f", {}, 400),
+        ("/nowhere", {}, 404),
+        ("/api/x", {}, 503),
+        ("/public", {f"x-{n}": "1" for n in range(200)}, 431),
+        ("/nowhere", {"content-type": "application/grpc", "te": "trailers"}, 200),
+    ],
+)
+def test_every_response_is_careful(scene: Scene, path: str, headers: dict[str, str], status: int) -> None:
+    """An upstream's, whatever it says itself, and the gateway's own, with a route or before one was looked for."""
+    scene.echo.extra = {"x-frame-options": "ALLOWALL", "content-security-policy": "default-src *"}
+    try:
+        answer = scene.client.get(path, headers=headers)
+    finally:
+        scene.echo.extra = {}
+    assert answer.status_code == status
+    assert {name: answer.headers.get(name) for name in CAREFUL} == CAREFUL
+    assert sorted(name for name, _ in answer.headers.multi_items() if name in CAREFUL) == sorted(CAREFUL)
+
+
+def test_what_is_not_http_is_answered_carefully(scene: Scene) -> None:
+    """400, before there are headers or a filter chain."""
+    url = scene.client.base_url
+    with socket.create_connection((url.host, url.port or 0), timeout=5) as raw:
+        raw.sendall(b"GET / HTTP/1.1\r\nhost: a\r\nbad header\r\n\r\n")
+        answer = raw.recv(65_536).decode().lower()
+    assert answer.startswith("http/1.1 400")
+    assert all(f"{name}: {value.lower()}\r\n" in answer for name, value in CAREFUL.items())
+
+
+def test_a_route_may_be_less_careful(scene: Scene) -> None:
+    """About what it names; the rest stays."""
+    answer = scene.client.get("/widget").headers
+    assert answer["content-security-policy"] == "frame-ancestors https://shop.example.com"
+    assert "x-frame-options" not in answer
+    assert answer["referrer-policy"] == "no-referrer"
+
+
+def test_nothing_tells_of_the_inside(scene: Scene) -> None:
+    """Servers, their versions, and Envoy's own headers."""
+    scene.echo.extra = {"x-powered-by": "PHP/5.2", "x-envoy-upstream-service-time": "7", "x-envoy-anything": "x"}
+    try:
+        answers = [scene.client.get(path) for path in ("/public", "/nowhere", "/health")]
+    finally:
+        scene.echo.extra = {}
+    assert answers[0].status_code == 200
+    for answer in answers:
+        assert not {"server", "x-powered-by"} & answer.headers.keys()
+        assert not [name for name in answer.headers if name.startswith("x-envoy-")]
