@@ -21,6 +21,7 @@ from ext_authz.metrics import Metrics
 from ext_authz.rule_book import RuleBook
 from ext_authz.service import CheckService
 from ext_authz.settings import ExtAuthzSettings
+from ext_authz.tracing import CheckTracer
 from servicekit.contracts import AuthPolicy
 from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
@@ -31,6 +32,7 @@ from servicekit.secret_reference import NO_SECRETS, Secrets, opened_secrets
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
 from servicekit.tls import add_port
+from servicekit.tracing import SpanExporter
 from servicekit.xds import XdsSubscription
 
 MAX_CONCURRENT_CHECKS: Final = 4096
@@ -47,7 +49,13 @@ class Parts:
     fetcher: HttpKeyFetcher
 
 
-def assemble(*, registry: CollectorRegistry, cache_entries: int, secrets: Secrets = NO_SECRETS) -> Parts:
+def assemble(
+    *,
+    registry: CollectorRegistry,
+    cache_entries: int,
+    secrets: Secrets = NO_SECRETS,
+    tracer: CheckTracer | None = None,
+) -> Parts:
     """Build the service; its metrics are in ``registry``, and policies may name what is in ``secrets``."""
     metrics = Metrics(clock=time.monotonic)
     registry.register(metrics)
@@ -63,9 +71,9 @@ def assemble(*, registry: CollectorRegistry, cache_entries: int, secrets: Secret
         wall=time.time,
         cache_entries=cache_entries,
     )
-    metrics.watch(key_states=keys.states, cache=checker.lookups)
+    metrics.watch(key_states=keys.states, cache=checker.lookups, entries=checker.entries)
     return Parts(
-        service=CheckService(checker=checker, metrics=metrics, clock=time.perf_counter),
+        service=CheckService(checker=checker, metrics=metrics, clock=time.perf_counter, tracer=tracer),
         enforcer=Enforcer(rules=rules, keys=keys, clock=time.monotonic, secrets=secrets),
         keys=keys,
         fetcher=fetcher,
@@ -79,10 +87,12 @@ async def build(settings: ExtAuthzSettings) -> Process:
         SettingsError: an address can't be bound, or it would put gRPC in the clear on a network.
     """
     registry = CollectorRegistry()
+    exporter = _exporter(settings, registry)
     parts = assemble(
         registry=registry,
         cache_entries=settings.ext_authz_cache_entries,
         secrets=opened_secrets(settings.secrets_dir),
+        tracer=CheckTracer(exporter.record) if exporter is not None else None,
     )
     policy = _policy(settings, parts.enforcer, registry)
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
@@ -96,7 +106,11 @@ async def build(settings: ExtAuthzSettings) -> Process:
             settings.ext_authz_http_bind,
         ),
         grpc_server=server,
-        tasks={"policy": policy.run, "keys": parts.keys.run},
+        tasks={
+            "policy": policy.run,
+            "keys": parts.keys.run,
+            **({"spans": exporter.run} if exporter is not None else {}),
+        },
         on_stopped=parts.fetcher.aclose,
         drain_seconds=settings.drain_seconds,
     )
@@ -116,6 +130,13 @@ def _policy(
         user_agent="gateway-ext-authz",
         registry=registry,
     )
+
+
+def _exporter(settings: ExtAuthzSettings, registry: CollectorRegistry) -> SpanExporter | None:
+    """Nothing at all is made of traces unless somebody collects them."""
+    if settings.otlp_endpoint is None:
+        return None
+    return SpanExporter(settings.otlp_endpoint, service="ext-authz", registry=registry)
 
 
 def main(*, policy: Path | None = None) -> None:

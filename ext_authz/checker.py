@@ -216,6 +216,10 @@ class Checker(Generic[R]):
         """Hits and misses of the cache so far."""
         return self._hits, self._misses
 
+    def entries(self) -> tuple[int, int]:
+        """Accepted and refused credentials remembered now."""
+        return len(self._accepted), len(self._refused)
+
     def _shown(
         self, rule: Rule, tokens: list[tuple[TokenGroup, str]], headers: Headers
     ) -> Iterator[tuple[bytes, str, Callable[[], Decision]]]:

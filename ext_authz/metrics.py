@@ -27,15 +27,23 @@ class Metrics(Collector):
         self._clock = clock
         self._key_states: Callable[[], Iterable[KeyState]] = tuple
         self._cache: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self._entries: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._checks: Counter[tuple[str, str, str]] = Counter()
         self._fetches: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
 
-    def watch(self, *, key_states: Callable[[], Iterable[KeyState]], cache: Callable[[], tuple[int, int]]) -> None:
-        """Read these when metrics are asked for; ``cache`` gives hits and misses."""
+    def watch(
+        self,
+        *,
+        key_states: Callable[[], Iterable[KeyState]],
+        cache: Callable[[], tuple[int, int]],
+        entries: Callable[[], tuple[int, int]],
+    ) -> None:
+        """Read these when metrics are asked for; ``cache`` gives hits and misses, ``entries`` accepted and refused."""
         self._key_states = key_states
         self._cache = cache
+        self._entries = entries
 
     def check(self, provider: str, outcome: str, reason: str, seconds: float) -> None:
         """Count one check. ``outcome`` is ``allow``, ``deny``, ``unavailable`` or ``error``."""
@@ -84,6 +92,10 @@ class Metrics(Collector):
         family.add_metric(["hit"], hits)
         family.add_metric(["miss"], misses)
         yield family
+        held = GaugeMetricFamily("gateway_auth_cache_entries", "Credentials remembered now.", labels=["outcome"])
+        for outcome, count in zip(("allow", "deny"), self._entries(), strict=True):
+            held.add_metric([outcome], count)
+        yield held
 
     def _key_families(self) -> Iterator[Metric]:
         fetches = CounterMetricFamily(

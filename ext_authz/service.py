@@ -16,6 +16,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from ext_authz.authorization import RequestFacts
 from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.metrics import Metrics
+from ext_authz.tracing import CheckTracer
 from servicekit.contracts.auth_policy import RULE_EXTENSION
 
 SERVICE: Final = "envoy.service.auth.v3.Authorization"
@@ -29,10 +30,18 @@ _log = structlog.get_logger(__name__)
 class CheckService:
     """Answers ``Check``; a fault in one check is a gRPC error of that check alone."""
 
-    def __init__(self, *, checker: Checker[bytes], metrics: Metrics, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        *,
+        checker: Checker[bytes],
+        metrics: Metrics,
+        clock: Callable[[], float],
+        tracer: CheckTracer | None = None,
+    ) -> None:
         self._checker = checker
         self._metrics = metrics
         self._clock = clock
+        self._tracer = tracer
 
     async def check(self, request: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, bytes]) -> bytes:
         """One check: a serialised ``CheckResponse``."""
@@ -40,12 +49,29 @@ class CheckService:
         try:
             answer = await self._answer(request, context)
         except Exception as error:  # noqa: BLE001 -- whatever it was, it must end this check only
-            self._metrics.check("", "error", "internal", self._clock() - began)
+            self._ended(request, "", "error", "internal", self._clock() - began)
             # Neither the message nor the values of the frames: both could hold a token.
             _log.error("check failed", error=type(error).__name__, where=traceback.format_tb(error.__traceback__))
             await context.abort(grpc.StatusCode.INTERNAL, "internal error")
-        self._metrics.check(answer.provider, answer.outcome, answer.reason, self._clock() - began)
+        seconds = self._clock() - began
+        if self._tracer is None:
+            self._metrics.check(answer.provider, answer.outcome, answer.reason, seconds)
+        else:
+            self._ended(request, answer.provider, answer.outcome, answer.reason, seconds)
         return answer.rendered
+
+    def _ended(self, request: CheckRequest, provider: str, outcome: str, reason: str, seconds: float) -> None:
+        self._metrics.check(provider, outcome, reason, seconds)
+        if self._tracer is not None:
+            attributes = request.attributes
+            self._tracer.checked(
+                attributes.request.http.headers,
+                rule=attributes.context_extensions.get(RULE_EXTENSION, ""),
+                provider=provider,
+                outcome=outcome,
+                reason=reason,
+                seconds=seconds,
+            )
 
     async def _answer(
         self, request: CheckRequest, context: grpc.aio.ServicerContext[CheckRequest, bytes]

@@ -23,6 +23,9 @@ from servicekit.contracts.data_plane import ENVOY_ADMIN_STATS, HEALTH_LISTENER
 _LOG_LEVELS = {"DEBUG": "debug", "INFO": "warning", "WARNING": "warning", "ERROR": "error"}
 """Ours to Envoy's. Its own ``info`` is a hundred lines at each start that say nothing to an operator."""
 
+_TELL_HEADERS = ("http", "http2", "router", "client", "ext_authz")
+"""Envoy's loggers that at ``debug`` write the headers of requests, with tokens and API keys in them."""
+
 _POLL_EVERY = 0.05
 _LEAVE_WITHIN = 1.0
 _CONNECTIONS = re.compile(
@@ -87,6 +90,8 @@ def _binary(settings: EnvoyProcessSettings) -> Path:
 def _arguments(binary: Path, settings: EnvoyProcessSettings, bootstrap: Path) -> list[str]:
     arguments = [str(binary), "-c", str(bootstrap), "--disable-hot-restart"]
     arguments += ["--log-level", _LOG_LEVELS[settings.log_level]]
+    if settings.log_level == "DEBUG":
+        arguments += ["--component-log-level", ",".join(f"{logger}:info" for logger in _TELL_HEADERS)]
     if settings.envoy_concurrency is not None:
         arguments += ["--concurrency", str(settings.envoy_concurrency)]
     return arguments

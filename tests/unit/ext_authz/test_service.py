@@ -217,6 +217,7 @@ async def test_metrics_say_who_and_why(folder: Path, idp: IdentityProvider) -> N
         'gateway_auth_checks_total{outcome="deny",provider="none",reason="missing_credentials"} 1.0',
         "gateway_auth_check_duration_seconds_count 3.0",
         'gateway_auth_cache_lookups_total{outcome="hit"}',
+        'gateway_auth_cache_entries{outcome="allow"} 1.0',
         'gateway_auth_keys{provider="platform"} 1.0',
         'gateway_auth_key_age_seconds{provider="platform"}',
         'gateway_auth_key_fetches_total{outcome="success",provider="platform"} 1.0',
