@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import grpc.aio
 from envoy.service.ratelimit.v3.rls_pb2_grpc import add_RateLimitServiceServicer_to_server
@@ -15,6 +17,12 @@ from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.policy import PolicyBook, PolicyError
 from ratelimit_service.redis_store import RedisStore
+from ratelimit_service.rules.folder import RuleFolder
+from ratelimit_service.rules.http import routes
+from ratelimit_service.rules.limiter import RuleLimiter
+from ratelimit_service.rules.metrics import RuleMetrics
+from ratelimit_service.rules.service import RuleService
+from ratelimit_service.rules.tree import Domains
 from ratelimit_service.service import RateLimitService
 from ratelimit_service.settings import RateLimitSettings
 from servicekit.contracts import LimitPolicy
@@ -43,22 +51,78 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
     """Build the service; its metrics are in ``registry``."""
     metrics = Metrics(registry)
     policy = PolicyBook(clock=time.monotonic, local_share=settings.ratelimit_local_share)
-    store = RedisStore(
-        url=settings.redis_url.get_secret_value(),
-        metrics=metrics,
-        deadline=settings.redis_timeout_ms / 1000,
-        connections=settings.redis_connections,
-    )
-    epoch_ns = time.time_ns() - time.monotonic_ns()
+    store = _store(settings, metrics)
     limiter = Limiter(
         policy=policy,
         store=store,
-        local=LocalStore(clock_us=lambda: (epoch_ns + time.monotonic_ns()) // 1000),
+        local=LocalStore(clock_us=_clock_us()),
         refused=OverLimitCache(),
         metrics=metrics,
         clock=time.monotonic,
     )
     return Parts(service=RateLimitService(limiter=limiter, policy=policy), policy=policy, store=store)
+
+
+def _store(settings: RateLimitSettings, metrics: Metrics) -> RedisStore:
+    return RedisStore(
+        url=settings.redis_url.get_secret_value(),
+        metrics=metrics,
+        deadline=settings.redis_timeout_ms / 1000,
+        connections=settings.redis_connections,
+    )
+
+
+def _clock_us() -> Callable[[], int]:
+    """Microseconds since 1970 that never go back."""
+    epoch_ns = time.time_ns() - time.monotonic_ns()
+    return lambda: (epoch_ns + time.monotonic_ns()) // 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleParts:
+    """Everything of the service that answers by files, but its sockets."""
+
+    service: RuleService
+    store: RedisStore
+
+
+def assemble_rules(settings: RateLimitSettings, rules: Callable[[], Domains], registry: CollectorRegistry) -> RuleParts:
+    """Build the service that answers by ``rules``; its metrics are in ``registry``."""
+    store = _store(settings, Metrics(registry))
+    limiter = RuleLimiter(
+        rules=rules,
+        store=store,
+        local=LocalStore(clock_us=_clock_us()),
+        refused=OverLimitCache(),
+        metrics=RuleMetrics(registry),
+        clock=time.monotonic,
+    )
+    return RuleParts(service=RuleService(limiter), store=store)
+
+
+async def build_from_files(settings: RateLimitSettings, config: Path) -> Process:
+    """Construct the process that needs no control plane: it answers by the files of a folder.
+
+    Raises:
+        RulesError: the files can't be used.
+        SettingsError: the gRPC address can't be used.
+    """
+    registry = CollectorRegistry()
+    folder = RuleFolder(config, registry)
+    folder.load()
+    parts = assemble_rules(settings, folder.domains, registry)
+    server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
+    add_RateLimitServiceServicer_to_server(parts.service, server)
+    add_port(server, settings.ratelimit_bind, settings)
+    health = Health()
+    operations = operations_app(health=health, registry=registry, routes=routes(parts.service, folder.domains, health))
+    return Process(
+        health=health,
+        http=HttpServer(operations, settings.ratelimit_http_bind),
+        grpc_server=server,
+        tasks={"rules": folder.follow, "redis": parts.store.run},
+        drain_seconds=settings.drain_seconds,
+    )
 
 
 async def build(settings: RateLimitSettings) -> Process:
@@ -90,8 +154,12 @@ async def build(settings: RateLimitSettings) -> Process:
     )
 
 
-def main() -> None:
-    """Run the process."""
+def main(config: Path | None = None) -> None:
+    """Run the process; with ``config``, by the files of that folder.
+
+    Raises:
+        RulesError: those can't be used.
+    """
     settings = load_settings(RateLimitSettings)
     configure_logging(service=SERVICE, level=settings.log_level)
-    run(lambda: build(settings))
+    run(lambda: build(settings) if config is None else build_from_files(settings, config))

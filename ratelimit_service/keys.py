@@ -18,10 +18,11 @@ def key_seed(*parts: str) -> blake2b:
     return seed
 
 
-def bucket_key(seed: blake2b, caller: str) -> bytes:
+def bucket_key(seed: blake2b, *caller: str) -> bytes:
     """The key of one caller's bucket."""
     hashed = seed.copy()
-    _add(hashed, caller)
+    for part in caller:
+        _add(hashed, part)
     return PREFIX + hashed.hexdigest().encode()
 
 

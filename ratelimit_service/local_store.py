@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ratelimit_service.decision import Level, Take
 from ratelimit_service.meters import Meter, unused
+from ratelimit_service.window import takes_refused
 
 
 class LocalStore:
@@ -33,8 +34,11 @@ class LocalStore:
         now = self._clock_us()
         meters = [self._meter(take, now) for take in takes]
         fit = [meter.fits(take.hits) for meter, take in zip(meters, takes, strict=True)]
-        if all(fit):
-            meters = [self._taken(take, meter) for meter, take in zip(meters, takes, strict=True)]
+        granted = all(fit)
+        meters = [
+            self._taken(take, meter) if granted or takes_refused(take.shape) else meter
+            for meter, take in zip(meters, takes, strict=True)
+        ]
         return [
             Level(does_fit, meter.remaining(), meter.reset_us() if does_fit else meter.wait_us(take.hits))
             for does_fit, meter, take in zip(fit, meters, takes, strict=True)

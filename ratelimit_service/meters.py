@@ -85,7 +85,7 @@ class _Windows(NamedTuple):
         return window.fits(self.counts, hits, self.at_us, self.form)
 
     def taken(self, hits: int) -> Meter:
-        return self._replace(counts=self.counts._replace(current=self.counts.current + hits))
+        return self._replace(counts=window.taken(self.counts, hits, self.form))
 
     def remaining(self) -> int:
         return window.remaining(self.counts, self.at_us, self.form)

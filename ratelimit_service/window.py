@@ -13,6 +13,8 @@ from ratelimit_service.bucket import EXACT, Shape
 
 FIXED: Final = 0
 """The :attr:`Window.slide` of a window that does not slide."""
+TALLY: Final = -(2**53)
+"""The :attr:`Window.slide` of a fixed window that counts refused requests too. No step is as long."""
 
 
 class Window(NamedTuple):
@@ -23,7 +25,8 @@ class Window(NamedTuple):
     period_us: int
     """Microseconds."""
     slide: int
-    """:data:`FIXED`, or minus the microseconds of a step in which the past slides away; a bucket's third is above 0."""
+    """:data:`FIXED`, :data:`TALLY`, or minus the microseconds of a step in which the past slides away. A bucket's third
+    number is above 0."""
 
     @property
     def steps(self) -> int:
@@ -50,6 +53,11 @@ def fixed_window(*, requests: int, period_us: int) -> Window:
     return Window(requests, period_us, FIXED)
 
 
+def tallied_window(*, requests: int, period_us: int) -> Window:
+    """Windows as the usual counters have them: a refused request fills them up, and none is ever looked at in vain."""
+    return Window(requests, period_us, TALLY)
+
+
 def sliding_window(*, requests: int, period_us: int) -> Window:
     """Windows of which the last two are weighed together.
 
@@ -66,12 +74,28 @@ def counts_at(counts: Counts | None, now_us: int, of: Window) -> Counts:
         return Counts(0, 0, start)
     before, current = counts.before, counts.current
     if counts.start_us < start:
-        before, current = (0 if of.slide == FIXED else current), 0
-    return Counts(min(before, of.burst), min(current, of.burst), start)
+        before, current = (0 if of.slide in (FIXED, TALLY) else current), 0
+    return Counts(min(before, of.burst), min(current, _most(of)), start)
+
+
+def taken(counts: Counts, hits: int, of: Window) -> Counts:
+    """What counts after ``hits`` were taken. A tally keeps of an overshoot only that there was one."""
+    return counts._replace(current=min(counts.current + hits, _most(of)))
+
+
+def takes_refused(form: Form) -> bool:
+    """Whether a refused request is counted too."""
+    return form[2] == TALLY
+
+
+def _most(of: Window) -> int:
+    return of.burst + 1 if of.slide == TALLY else of.burst
 
 
 def fits(counts: Counts, hits: int, now_us: int, of: Window) -> bool:
-    """Whether ``hits`` more fit. No hits are a peek: whether one would."""
+    """Whether ``hits`` more fit. No hits are a peek: whether one would; of a tally, whether it is not overshot."""
+    if of.slide == TALLY:
+        return counts.current + hits <= of.burst
     free = of.burst - counts.current - max(hits, 1)
     if free < 0 or counts.before == 0:
         return free >= 0
@@ -87,7 +111,7 @@ def remaining(counts: Counts, now_us: int, of: Window) -> int:
 def time_to_reset(counts: Counts, now_us: int, of: Window) -> int:
     """Microseconds until the window ends; of a sliding one, until nothing that was taken counts any more."""
     left = counts.start_us + of.period_us - now_us
-    if of.slide == FIXED or (counts.before and not counts.current):
+    if of.slide in (FIXED, TALLY) or (counts.before and not counts.current):
         return left
     return left + of.period_us if counts.current else 0
 
@@ -95,7 +119,7 @@ def time_to_reset(counts: Counts, now_us: int, of: Window) -> int:
 def time_to_fit(counts: Counts, hits: int, now_us: int, of: Window) -> int:
     """Microseconds until ``hits`` fit if nobody takes more; for more than ever fit, until the reset."""
     need = max(hits, 1)
-    if of.slide == FIXED or need > of.burst:
+    if of.slide in (FIXED, TALLY) or need > of.burst:
         return time_to_reset(counts, now_us, of)
     left = counts.start_us + of.period_us - now_us
     free = of.burst - counts.current - need

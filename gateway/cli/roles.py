@@ -36,11 +36,25 @@ def ext_authz(
     main(policy=policy)
 
 
-def ratelimit() -> None:
+def ratelimit(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="DIR",
+            help="Answer by the files of this folder (of envoyproxy/ratelimit) instead of a policy.",
+        ),
+    ] = None,
+) -> None:
     """Run the rate-limit service."""
     from ratelimit_service.app import main
+    from ratelimit_service.rules.errors import RulesError
 
-    main()
+    try:
+        main(config)
+    except RulesError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
 
 
 def telemetry() -> None:

@@ -1,8 +1,9 @@
--- Takes tokens from buckets and places in windows: many requests in one call, all-or-nothing for each of them.
+-- Takes tokens from buckets and places in windows: many requests in one call, all-or-nothing for each of them. (A tally
+-- is a window that counts refused requests too.)
 --
 -- KEYS     the distinct buckets and windows of all requests
 -- ARGV[1]  per key three doubles. Of a bucket: burst, units per token, units per microsecond. Of windows: requests, period in
---          microseconds, and 0 for fixed ones, else minus the microseconds of a step (window.py)
+--          microseconds, and 0 for fixed ones, -2^53 for tallies, else minus the microseconds of a step (window.py)
 -- ARGV[2]  per request one double, the number of its keys, then for each of them two: index into KEYS, hits
 -- returns  doubles: now in microseconds, then per request and key three: fits (0 or 1), what is left, microseconds until
 --          full or over (or, where it does not fit, until it would)
@@ -56,32 +57,40 @@ function Bucket.stored(bucket)
 end
 
 local Window = {}
+local TALLY = -9007199254740992
 
 function Window.read(stored, burst, period, slide)
   local start = now - math.fmod(now, period)
-  local window = { kind = Window, burst = burst, period = period, step = -slide, before = 0, current = 0, start = start }
+  local window = { kind = Window, burst = burst, period = period, step = 0, before = 0, current = 0, start = start }
   window.over = start + period - now
-  if slide < 0 then
+  window.tally = slide == TALLY
+  window.most = window.tally and burst + 1 or burst -- of an overshoot a tally keeps only that there was one
+  local slides = slide < 0 and not window.tally
+  if slides then
+    window.step = -slide
     window.steps, window.steps_left = math.ceil(period / window.step), math.ceil(window.over / window.step)
   end
   if stored and #stored == 24 then
     local before, current, began = struct.unpack('<ddd', stored)
     if began >= start then -- later than that only if the clock was set back, which must not freeze the window
-      window.before, window.current, window.changed = math.min(before, burst), math.min(current, burst), began > start
-    elseif began >= start - period and slide < 0 then
+      window.before, window.current, window.changed = math.min(before, burst), math.min(current, window.most), began > start
+    elseif began >= start - period and slides then
       window.before = math.min(current, burst)
     end
   end
   return window
 end
 
-function Window.fits(window, need)
+function Window.fits(window, need, hits)
+  if window.tally then
+    return window.current + hits <= window.burst
+  end
   local free = window.burst - window.current - need
   return free >= 0 and (window.before == 0 or window.before * window.steps_left <= free * window.steps)
 end
 
 function Window.take(window, hits)
-  window.current = window.current + hits
+  window.current = math.min(window.current + hits, window.most)
 end
 
 function Window.left(window)
@@ -133,13 +142,13 @@ while position <= #requests do
     index, hits, position = struct.unpack('<dd', requests, position)
     local meter = meters[index]
     local need = math.max(hits, 1)
-    local fits = meter.kind.fits(meter, need)
+    local fits = meter.kind.fits(meter, need, hits)
     granted = granted and fits
     wishes[i] = { meter, hits, need, fits }
   end
   for _, wish in ipairs(wishes) do
     local meter, hits, need, fits = wish[1], wish[2], wish[3], wish[4]
-    if granted and hits > 0 then
+    if (granted or meter.tally) and hits > 0 then
       meter.kind.take(meter, hits)
       meter.changed = true
     end

@@ -19,7 +19,7 @@ from ratelimit_service import script
 from ratelimit_service.bucket import Shape, shape
 from ratelimit_service.decision import Level, Take
 from ratelimit_service.local_store import LocalStore
-from ratelimit_service.window import FIXED, Form, Window, fixed_window, sliding_window
+from ratelimit_service.window import FIXED, Form, Window, fixed_window, sliding_window, tallied_window
 from tests.harness.valkey import Valkey
 
 KEYS = [b"a", b"b", b"c"]
@@ -36,6 +36,7 @@ windows = st.builds(
     st.integers(1, 50) | st.integers(10**8, 10**9),
     st.sampled_from([1_000, 7_000, 1_000_000, 86_400_000_000, 31_536_000_000_000]),
 )
+tallies = st.builds(tallied_window, requests=st.integers(0, 50), period_us=st.just(1_000_000))
 relaxed = settings(
     max_examples=5,
     deadline=None,
@@ -173,10 +174,10 @@ def test_windows_are_their_model_on_any_clock(client: redis.Redis, of: tuple[Win
     client.flushall()
     rng, server = random.Random(seed), Server(client, own_clock=True)
     model = {key: Windows(one) for key, one in zip(WINDOW_KEYS, of, strict=True)}
-    now, asked = 1_795_000_000_000_000, 0
+    now, asked, told = 1_795_000_000_000_000, 0, 1
     while asked < 3_000:
         period = rng.choice(of).period_us
-        now += rng.choice((0, 0, 1, period // 50, period // 3, period, period * 2))
+        now += rng.choice((0, 0, 1, told - 1, told, period // 50, period // 3, period, period * 2))
         server.set_clock(now)
         requests = some_requests(rng, {key: one.of for key, one in model.items()}, most=12)
         for takes, levels in zip(requests, server.ask(requests)[1], strict=True):
@@ -189,6 +190,7 @@ def test_windows_are_their_model_on_any_clock(client: redis.Redis, of: tuple[Win
             ]
             for take, level in zip(takes, levels, strict=True):
                 waits(model[take.key], take, level, now)
+                told = level.reset_us or told
         asked += len(requests)
 
 
@@ -200,7 +202,25 @@ def waits(model: Windows, take: Take, level: Level, now: int) -> None:
 
 
 @relaxed
-@given(st.tuples(shapes, windows, windows), st.integers(0, 2**32))
+@given(st.integers(0, 20), st.integers(0, 2**32))
+def test_a_tally_is_a_counter_that_is_always_increased(client: redis.Redis, most: int, seed: int) -> None:
+    """INCRBY, and over the limit if the result is: 2,000 descriptors a trace, hits of 0 to 5, two minutes and more."""
+    client.flushall()
+    rng, server, counted = random.Random(seed), Server(client, own_clock=True), Counter[int]()
+    of, now = tallied_window(requests=most, period_us=60_000_000), 1_795_000_000_000_000
+    for _ in range(500):
+        now += rng.choice((0, 0, 0, 1_000_000, 30_000_000))
+        server.set_clock(now)
+        takes = [Take(b"a", of, rng.choice((0, 1, 1, 2, 5))) for _ in range(4)]
+        for take, (level,) in zip(takes, server.ask([[take] for take in takes])[1], strict=True):
+            counted[now // of.period_us] += take.hits
+            after = counted[now // of.period_us]
+            assert (level.fits, level.remaining) == (after <= most, max(0, most - after))
+            assert level.reset_us == of.period_us - now % of.period_us
+
+
+@relaxed
+@given(st.tuples(shapes, windows, windows | tallies), st.integers(0, 2**32))
 def test_this_process_decides_as_the_script_does(client: redis.Redis, of: tuple[Form, ...], seed: int) -> None:
     """3,000 requests a trace under buckets and windows mixed: the local store's answers are the script's."""
     client.flushall()

@@ -6,8 +6,14 @@ from typing import Literal
 
 from prometheus_client import CollectorRegistry
 
+from ratelimit_service.local_store import LocalStore
 from ratelimit_service.matching import Descriptor
+from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.policy import CompiledLimit, PolicyBook
+from ratelimit_service.rules.limiter import RuleLimiter
+from ratelimit_service.rules.metrics import RuleMetrics
+from ratelimit_service.rules.tree import Domains
+from ratelimit_service.store import Store
 from servicekit.contracts import Limit, LimitPolicy
 from servicekit.contracts.limit_policy import Algorithm
 
@@ -71,3 +77,18 @@ def descriptor(name: str = "per-user", by: str = "user", caller: str = "alice", 
 def sample(registry: CollectorRegistry, name: str, **labels: str) -> float:
     """A metric's value; 0 where there is none yet."""
     return registry.get_sample_value(name, labels) or 0.0
+
+
+def rule_limiter(
+    domains: Domains, store: Store, clock: Clock | None = None, registry: CollectorRegistry | None = None
+) -> RuleLimiter:
+    """A limiter that answers by the rules of files."""
+    clock = clock or Clock()
+    return RuleLimiter(
+        rules=lambda: domains,
+        store=store,
+        local=LocalStore(clock_us=clock.microseconds),
+        refused=OverLimitCache(),
+        metrics=RuleMetrics(registry or CollectorRegistry()),
+        clock=clock,
+    )
