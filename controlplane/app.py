@@ -24,6 +24,8 @@ from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.placement import Placement
 from controlplane.preflight import EnvoyPreflight
+from controlplane.revocations import DEADLINE as REVOCATIONS_DEADLINE
+from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
 from controlplane.settings import ControlPlaneSettings
 from controlplane.sources import EnvironmentSource, FileSource, Source
@@ -39,6 +41,7 @@ from servicekit.http import HttpServer
 from servicekit.https import HttpsFiles
 from servicekit.logs import configure_logging
 from servicekit.metrics import collect
+from servicekit.redis_client import redis_client
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
 from servicekit.tls import add_port
@@ -85,6 +88,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         registry=registry,
     )
     client = httpx.AsyncClient(trust_env=False)
+    revocations = _revocations(settings)
     health = Health(checks={"document": pipeline.complaint})
     app = build_admin_app(
         AdminParts(
@@ -93,6 +97,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             store=store,
             nodes=nodes,
             auth=AuthServices(settings.auth_targets, client=client),
+            revocations=revocations,
             events=events,
             health=health,
             registry=registry,
@@ -110,6 +115,8 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         if preflight is not None:
             preflight.close()  # the thread that waits for Envoy's verdict would hold up the end of the process
         await client.aclose()
+        if revocations is not None:
+            await revocations.aclose()
         await nodes.write()  # who has gone with this replica
         if store is not None:
             await store.close()
@@ -127,6 +134,12 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         on_stopped=stopped,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def _revocations(settings: ControlPlaneSettings) -> RevocationStore | None:
+    if settings.redis_url is None:
+        return None
+    return RevocationStore(redis_client(settings.redis_url, deadline=REVOCATIONS_DEADLINE))
 
 
 def _source(settings: ControlPlaneSettings) -> Source:

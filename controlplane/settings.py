@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from controlplane.admin.settings import AdminSettings
 from controlplane.config.urls import check_endpoint_url
 from servicekit.address import Address, AddressSetting
+from servicekit.redis_client import RedisUrl
 
 
 def _check_ip(text: str) -> str:
@@ -68,6 +69,9 @@ class ControlPlaneSettings(AdminSettings):
 
     store_revisions: int = Field(default=1000, ge=1)
     """Revisions that the history keeps."""
+
+    redis_url: RedisUrl | None = None
+    """Redis or Valkey that holds the revocations, the same as that of ext_authz. Without it none can be made."""
 
     envoy_path: Path | None = None
     """The Envoy binary that sees every snapshot before it goes live; without it the one of the ``embedded`` extra, if

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import grpc.aio
 from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
 
 from ext_authz.answers import encode, replace_cookies
 from ext_authz.checker import Checker
@@ -18,6 +20,8 @@ from ext_authz.key_fetcher import HttpKeyFetcher
 from ext_authz.key_report import report_route
 from ext_authz.key_ring import KeyRing
 from ext_authz.metrics import Metrics
+from ext_authz.revocation_feed import DEADLINE, RevocationFeed
+from ext_authz.revocations import RevocationList
 from ext_authz.rule_book import RuleBook
 from ext_authz.service import CheckService
 from ext_authz.settings import ExtAuthzSettings
@@ -28,6 +32,7 @@ from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
 from servicekit.logs import configure_logging
 from servicekit.policy_file import PolicyFile
+from servicekit.redis_client import redis_client
 from servicekit.secret_reference import NO_SECRETS, Secrets, opened_secrets
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
@@ -47,6 +52,19 @@ class Parts:
     enforcer: Enforcer
     keys: KeyRing
     fetcher: HttpKeyFetcher
+    revocations: RevocationFeed | None
+    """``None`` where there is no Redis."""
+
+    def tasks(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What runs as long as the service does."""
+        feed = {"revocations": self.revocations.run} if self.revocations is not None else {}
+        return {"keys": self.keys.run, **feed}
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.fetcher.aclose()
+        if self.revocations is not None:
+            await self.revocations.aclose()
 
 
 def assemble(
@@ -55,6 +73,7 @@ def assemble(
     cache_entries: int,
     secrets: Secrets = NO_SECRETS,
     tracer: CheckTracer | None = None,
+    redis_url: SecretStr | None = None,
 ) -> Parts:
     """Build the service; its metrics are in ``registry``, and policies may name what is in ``secrets``."""
     metrics = Metrics(clock=time.monotonic)
@@ -62,22 +81,33 @@ def assemble(
     fetcher = HttpKeyFetcher()
     keys = KeyRing(fetcher=fetcher, clock=time.monotonic, count_fetch=metrics.fetch, secrets=secrets)
     rules = RuleBook()
+    revocations = RevocationList()
+    feed = _feed(redis_url, revocations) if redis_url is not None else None
     checker = Checker(
         rules=rules,
         keys=keys,
+        revocations=revocations,
         render=encode,
         replace_cookies=replace_cookies,
         clock=time.monotonic,
         wall=time.time,
         cache_entries=cache_entries,
     )
-    metrics.watch(key_states=keys.states, cache=checker.lookups, entries=checker.entries)
+    metrics.watch(key_states=keys.states, cache=checker.lookups, entries=checker.entries, revocations=feed)
     return Parts(
         service=CheckService(checker=checker, metrics=metrics, clock=time.perf_counter, tracer=tracer),
-        enforcer=Enforcer(rules=rules, keys=keys, clock=time.monotonic, secrets=secrets),
+        enforcer=Enforcer(
+            rules=rules, keys=keys, clock=time.monotonic, secrets=secrets, knows_revocations=feed is not None
+        ),
         keys=keys,
         fetcher=fetcher,
+        revocations=feed,
     )
+
+
+def _feed(redis_url: SecretStr, revocations: RevocationList) -> RevocationFeed:
+    client = redis_client(redis_url, deadline=DEADLINE)
+    return RevocationFeed(client=client, revocations=revocations, clock=time.monotonic, wall=time.time)
 
 
 async def build(settings: ExtAuthzSettings) -> Process:
@@ -93,6 +123,7 @@ async def build(settings: ExtAuthzSettings) -> Process:
         cache_entries=settings.ext_authz_cache_entries,
         secrets=opened_secrets(settings.secrets_dir),
         tracer=CheckTracer(exporter.record) if exporter is not None else None,
+        redis_url=settings.redis_url,
     )
     policy = _policy(settings, parts.enforcer, registry)
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
@@ -108,10 +139,10 @@ async def build(settings: ExtAuthzSettings) -> Process:
         grpc_server=server,
         tasks={
             "policy": policy.run,
-            "keys": parts.keys.run,
+            **parts.tasks(),
             **({"spans": exporter.run} if exporter is not None else {}),
         },
-        on_stopped=parts.fetcher.aclose,
+        on_stopped=parts.aclose,
         drain_seconds=settings.drain_seconds,
     )
 

@@ -16,6 +16,7 @@ from ext_authz.decision import Allow, Decision, NeedsKeys, decide_api_key, decid
 from ext_authz.denials import (
     INVALID_REQUEST,
     INVALID_TOKEN_PLACE,
+    REVOKED,
     UNKNOWN_KEY,
     UNKNOWN_RULE,
     Deny,
@@ -24,10 +25,12 @@ from ext_authz.denials import (
     deny_missing,
     deny_token,
     keys_unreachable,
+    revocations_unknown,
 )
 from ext_authz.key_ring import KeyRing
 from ext_authz.key_state import Demand, KeyState
 from ext_authz.keys import KeySet
+from ext_authz.revocations import Revocable, RevocationList
 from ext_authz.rule_book import RuleBook
 from ext_authz.rules import KeySource, Rule, TokenGroup
 from ext_authz.steps import Tell
@@ -72,6 +75,8 @@ class _Kept(Generic[R]):
     answer: Answer[R]
     state: KeyState | None
     key_set: KeySet | None
+    revocable: Revocable | None = None
+    """An answer for what can be revoked is kept as it was without that, and looked at each time."""
 
 
 class Checker(Generic[R]):
@@ -87,6 +92,7 @@ class Checker(Generic[R]):
         *,
         rules: RuleBook,
         keys: KeyRing,
+        revocations: RevocationList,
         render: Callable[[Allow | Deny | Unavailable], R],
         replace_cookies: Callable[[R, str], R],
         clock: Callable[[], float],
@@ -96,6 +102,7 @@ class Checker(Generic[R]):
     ) -> None:
         self._rules = rules
         self._keys = keys
+        self._revocations = revocations
         self._render = render
         self._replace_cookies = replace_cookies
         self._clock = clock
@@ -244,7 +251,16 @@ class Checker(Generic[R]):
             return decision
         answer = self._answer(decision)
         self._keep(digest, decision, answer)
-        return answer
+        token = decision.revocable if isinstance(decision, Allow) else None
+        return answer if token is None else self._revoked(token) or answer
+
+    def _revoked(self, token: Revocable) -> Answer[R] | None:
+        """The answer for a token that was revoked, or of which nobody knows yet whether it was."""
+        if self._revocations.refuses(token, self._wall()):
+            return self._answer(deny_token(token.provider, REVOKED))
+        if not self._revocations.loaded and not token.unknown_passes:
+            return self._answer(revocations_unknown(token.provider))
+        return None
 
     def _recall(self, cache: BoundedCache[_Kept[R]], digest: bytes) -> Answer[R] | None:
         kept = cache.get(digest, self._wall())
@@ -254,7 +270,7 @@ class Checker(Generic[R]):
         if kept.state is not None and kept.state.current(self._clock()) is not kept.key_set:
             cache.discard(digest)
             return None
-        return kept.answer
+        return kept.answer if kept.revocable is None else self._revoked(kept.revocable) or kept.answer
 
     def _keep(self, digest: bytes, decision: Allow | Deny | Unavailable, answer: Answer[R]) -> None:
         source = decision.source if isinstance(decision, Allow | Deny) else None
@@ -262,7 +278,8 @@ class Checker(Generic[R]):
         if source is not None and state is None:
             return
         now = self._wall()
-        kept = _Kept(answer, state, state.current(self._clock()) if state is not None else None)
+        key_set = state.current(self._clock()) if state is not None else None
+        kept = _Kept(answer, state, key_set, decision.revocable if isinstance(decision, Allow) else None)
         if isinstance(decision, Allow):
             self._accepted.put(digest, kept, ends_at=min(decision.expires_at, now + CACHE_TTL))
         elif isinstance(decision, Deny) and (decision.lasting or state is not None):

@@ -16,6 +16,7 @@ from ext_authz.forwarding import forwarded_headers, header_value
 from ext_authz.jwt import Parsed, Verified, check_content, check_signature, parse
 from ext_authz.keys import KeySet
 from ext_authz.refusals import Reason, Refused
+from ext_authz.revocations import Revocable, revocable
 from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, JwtCheck, KeySource, Rule
 from ext_authz.steps import Tell
 from servicekit.contracts import TokenPlace
@@ -52,6 +53,8 @@ class Allow:
     """When the credentials end, seconds since the epoch."""
     source: KeySource | None = None
     """Whose keys vouched; the answer must not outlive them."""
+    revocable: Revocable | None = None
+    """What to look for among revocations, each time; ``None`` where they don't count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +158,8 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified, tell: Tell | N
         tell(steps.of_forwarding(check.provider, headers))
     if headers is None:
         return deny_token(check.provider, Refused(Reason.TOO_LARGE, "a claim is too long for a request header"))
+    if tell is not None and check.revocation is not None:
+        tell(steps.of_revocation(check.provider))
     subject = claims.get("sub")
     stripped = _stripped(rule, check)
     return Allow(
@@ -171,7 +176,14 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified, tell: Tell | N
         remove_parameters=tuple(sorted(_names(stripped, "query"))),
         expires_at=verified.expires_at,
         source=check.source,
+        revocable=_revocable(check, claims),
     )
+
+
+def _revocable(check: JwtCheck, claims: Mapping[str, Any]) -> Revocable | None:
+    if check.revocation is None:
+        return None
+    return revocable(check.provider, claims, unknown_passes=check.revocation == "allow")
 
 
 def _authorize_key(rule: Rule, check: ApiKeyCheck, key_id: str, tell: Tell | None) -> Decision:

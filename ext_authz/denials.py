@@ -120,6 +120,16 @@ def keys_unreachable(provider: str, *, known_issuer_keys: bool) -> Deny | Unavai
     )
 
 
+def revocations_unknown(provider: str) -> Unavailable:
+    """503: nobody can say yet whether the token was revoked."""
+    return Unavailable(
+        code="revocations_unavailable",
+        reason="revocations_unavailable",
+        detail="Whether the token was revoked can't be known at the moment.",
+        provider=provider,
+    )
+
+
 def deny_api_key(provider: str) -> Deny:
     """401 for a key that nobody was given."""
     return Deny(
@@ -137,6 +147,8 @@ def _sentence(description: str) -> str:
 
 
 UNKNOWN_KEY: Final = Refused(Reason.UNKNOWN_KEY, "the token names a key that its issuer does not publish")
+
+REVOKED: Final = Refused(Reason.REVOKED, "the token was revoked")
 
 WRONG_ISSUER: Final = deny_token("", Refused(Reason.ISSUER, "the token is from an issuer that is not accepted here"))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import structlog
 
+from ext_authz.errors import PolicyError
 from ext_authz.key_ring import KeyRing
 from ext_authz.policy import compile_others, compile_policy
 from ext_authz.rule_book import RuleBook
+from ext_authz.rules import Rule
 from servicekit.contracts import AuthPolicy
 from servicekit.secret_reference import NO_SECRETS, Secrets
 
@@ -16,15 +18,25 @@ _log = structlog.get_logger(__name__)
 
 
 class Enforcer:
-    """Holds rules and keys to the latest policy."""
+    """Holds rules and keys to the latest policy.
+
+    ``knows_revocations`` says whether this process can know what was revoked.
+    """
 
     def __init__(
-        self, *, rules: RuleBook, keys: KeyRing, clock: Callable[[], float], secrets: Secrets = NO_SECRETS
+        self,
+        *,
+        rules: RuleBook,
+        keys: KeyRing,
+        clock: Callable[[], float],
+        secrets: Secrets = NO_SECRETS,
+        knows_revocations: bool = False,
     ) -> None:
         self._rules = rules
         self._keys = keys
         self._clock = clock
         self._secrets = secrets
+        self._knows_revocations = knows_revocations
 
     def apply(self, policy: AuthPolicy) -> None:
         """Enforce ``policy`` from now on; rules of the former one are still answered for a while.
@@ -34,6 +46,14 @@ class Enforcer:
         """
         rules = compile_policy(policy, self._secrets)
         others = compile_others(policy, self._secrets)
+        if not self._knows_revocations:
+            _refuse_revocation([*rules.values(), *others.values()])
         self._rules.apply(rules, self._clock(), others=others)
         self._keys.apply(self._rules.sources())
         _log.info("policy in force", providers=len(policy.providers), rules=len(rules), others=len(others))
+
+
+def _refuse_revocation(rules: Iterable[Rule]) -> None:
+    asking = sorted({check.provider for rule in rules for check in rule.jwt if check.revocation is not None})
+    if asking:
+        raise PolicyError(f"revocation of {', '.join(asking)}: GATEWAY_REDIS_URL of this process is not set")

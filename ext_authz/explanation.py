@@ -16,6 +16,7 @@ from ext_authz.errors import KeyFetchError, PolicyError
 from ext_authz.key_fetcher import DEADLINE, FetchKeys
 from ext_authz.key_ring import KeyRing
 from ext_authz.policy import compile_policy
+from ext_authz.revocations import RevocationList
 from ext_authz.rule_book import RuleBook
 from ext_authz.rules import Rule, TokenGroup
 from ext_authz.steps import Step, Tell
@@ -65,6 +66,7 @@ async def explain(
     checker: Checker[Allow | Deny | Unavailable] = Checker(
         rules=rules,
         keys=keys,
+        revocations=_none_revoked(),
         render=_as_it_is,
         replace_cookies=lambda allowed, _cookies: allowed,
         clock=time.monotonic,
@@ -90,6 +92,13 @@ def _narrowed(policy: AuthRules, rule_id: str) -> AuthRules:
         rules={rule_id: rule},
         identity_headers=policy.identity_headers,
     )
+
+
+def _none_revoked() -> RevocationList:
+    """Steps tell that nobody looked."""
+    known = RevocationList()
+    known.loaded = True
+    return known
 
 
 class _Nobody:

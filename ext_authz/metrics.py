@@ -12,6 +12,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from ext_authz.key_state import KeyState
+from ext_authz.revocation_feed import RevocationFeed
 
 BUCKETS: Final = (0.000025, 0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0)
 """Upper bounds in seconds: most checks take tens of microseconds, the last ones wait for an identity provider."""
@@ -28,6 +29,7 @@ class Metrics(Collector):
         self._key_states: Callable[[], Iterable[KeyState]] = tuple
         self._cache: Callable[[], tuple[int, int]] = lambda: (0, 0)
         self._entries: Callable[[], tuple[int, int]] = lambda: (0, 0)
+        self._revocations: RevocationFeed | None = None
         self._checks: Counter[tuple[str, str, str]] = Counter()
         self._fetches: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(BUCKETS) + 1)
@@ -39,8 +41,10 @@ class Metrics(Collector):
         key_states: Callable[[], Iterable[KeyState]],
         cache: Callable[[], tuple[int, int]],
         entries: Callable[[], tuple[int, int]],
+        revocations: RevocationFeed | None,
     ) -> None:
         """Read these when metrics are asked for; ``cache`` gives hits and misses, ``entries`` accepted and refused."""
+        self._revocations = revocations
         self._key_states = key_states
         self._cache = cache
         self._entries = entries
@@ -61,6 +65,8 @@ class Metrics(Collector):
         yield self._latency_family()
         yield from self._cache_families()
         yield from self._key_families()
+        if self._revocations is not None:
+            yield from _revocation_families(self._revocations)
 
     def _check_family(self) -> Metric:
         family = CounterMetricFamily(
@@ -113,3 +119,15 @@ class Metrics(Collector):
             if state.fetched_at is not None:
                 age.add_metric([provider], now - state.fetched_at)
         yield from (age, keys)
+
+
+def _revocation_families(feed: RevocationFeed) -> Iterator[Metric]:
+    yield GaugeMetricFamily("gateway_auth_revocations", "Revocations that are known.", value=feed.known)
+    age = GaugeMetricFamily(
+        "gateway_auth_revocations_age_seconds", "Time since the revocations were as the store has them."
+    )
+    if feed.age is not None:
+        age.add_metric([], feed.age)
+    yield age
+    failures = "Questions about revocations that the store did not answer."
+    yield CounterMetricFamily("gateway_auth_revocation_failures", failures, value=feed.failures)

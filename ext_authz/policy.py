@@ -169,6 +169,7 @@ def _compile_jwt(provider: JwtProvider, secrets: Secrets) -> JwtCheck:
         places=places,
         forward_token=provider.forward_token,
         tier=ForwardedClaim(provider.tier_claim, "") if provider.tier_claim else None,
+        revocation=provider.revocation,
     )
 
 

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     UNKNOWN_KEY = "unknown_key"
     AMBIGUOUS_KEY = "ambiguous_key"
     SIGNATURE = "signature"
+    REVOKED = "revoked"
 
 
 @dataclass(frozen=True, slots=True)

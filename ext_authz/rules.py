@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from ext_authz.authorization import Authorization
 from ext_authz.forwarding import ForwardedClaim
@@ -63,6 +63,8 @@ class JwtCheck:
     forward_token: bool
     tier: ForwardedClaim | None = None
     """Where its tokens say their tier."""
+    revocation: Literal["deny", "allow"] | None = None
+    """Whether the list of revocations counts, and what becomes of tokens while it was never read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

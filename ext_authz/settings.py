@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from servicekit.address import Address, AddressSetting
+from servicekit.redis_client import RedisUrl
 from servicekit.settings import SecretsSettings, XdsClientSettings
 
 
@@ -34,6 +35,10 @@ class ExtAuthzSettings(XdsClientSettings, SecretsSettings):
     otlp_endpoint: Annotated[str, AfterValidator(_check_collector)] | None = None
     """Where spans of traced requests go: an OTLP collector that takes HTTP, as in ``http://collector:4318``. Without it
     there are none."""
+
+    redis_url: RedisUrl | None = None
+    """Redis or Valkey that holds the revocations: redis://, rediss:// (TLS) or unix:///path, with user and password
+    where needed. Without it a document that asks for revocations is refused."""
 
     ext_authz_cache_entries: int = Field(default=10_000, ge=1, le=10_000_000)
     """Accepted credentials remembered at most; a tenth as many refused ones are. About 2 KiB each."""

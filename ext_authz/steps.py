@@ -87,6 +87,11 @@ def of_scopes(provider: str, wanted: Iterable[str], granted: Iterable[str]) -> S
     return Step("scopes", not missing, text, provider)
 
 
+def of_revocation(provider: str) -> Step:
+    """What an explanation can't know: the list is where the gateway runs."""
+    return Step("revocation", True, "not looked up; gateway revocations list says what was revoked", provider)
+
+
 def of_forwarding(provider: str, headers: Iterable[str] | None) -> Step:
     """What the upstream gets to know."""
     if headers is None:

@@ -24,6 +24,7 @@ from controlplane.admin.routers.events import Listeners, events_router
 from controlplane.admin.routers.nodes import nodes_router
 from controlplane.admin.routers.resources import resources_router
 from controlplane.admin.routers.revisions import revisions_router
+from controlplane.admin.routers.revocations import revocations_router
 from controlplane.admin.routers.rollout import rollout_router
 from controlplane.admin.routers.status import status_router
 from controlplane.admin.routers.tokens import tokens_router
@@ -38,6 +39,7 @@ from controlplane.auth_services import AuthServices
 from controlplane.events import Events
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
+from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
 from controlplane.store import Store
 from servicekit.health import Health
@@ -79,6 +81,8 @@ class AdminParts:
     """Without one there is no history, and nothing can be changed."""
     nodes: NodeBook
     auth: AuthServices
+    revocations: RevocationStore | None
+    """``None`` without a Redis."""
     events: Events
     health: Health
     registry: CollectorRegistry
@@ -168,6 +172,7 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
         auth_router(parts.auth),
         events_router(parts.events, parts.health, authenticator, Listeners()),
         tokens_router(store.tokens if store is not None else None, trail),
+        revocations_router(parts.revocations, lambda: parts.pipeline.status.gateway, trail),
         audit_router(store.audit if store is not None else None),
         transfer_router(store, trail),
     ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
 
-from controlplane.config.base import OneOf, mistake
+from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.durations import Duration
 from controlplane.config.own_headers import OwnHeader
 from controlplane.config.public_keys import Jwks, check_pem
@@ -63,6 +63,14 @@ def _check_algorithms(algorithms: list[str], info: ValidationInfo) -> list[str]:
             hint = "write HS256, HS384 or HS512" if with_secret else "leave it out, or name a secret instead of keys"
             raise mistake("algorithm", message, hint)
     return algorithms
+
+
+class Revocation(Section):
+    """What the list of revocations means for tokens."""
+
+    on_store_failure: Literal["deny", "allow"] = "deny"
+    """What becomes of requests while an ext_authz has never read the list, as after a restart without Redis: 503, or
+    they go on as if nothing were revoked. A list that was read once counts on without Redis."""
 
 
 class Jwt(OneOf):
@@ -122,6 +130,8 @@ class Jwt(OneOf):
     forward_token: bool | None = None
     """Whether the upstream gets the token too. Without it, one in `Authorization: Bearer` goes on, and what comes from
     anywhere else is taken out of the request."""
+    revocation: Revocation | None = None
+    """With it, even as `{}`, tokens that were revoked are refused (`gateway revocations`)."""
     jwks_ttl: Annotated[float, Duration(least=1)] = 600.0
     """Age at which keys are fetched again. A token with an unknown key does that too."""
     jwks_stale: Annotated[float, Duration(most=2_592_000)] = 3600.0

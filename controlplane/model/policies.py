@@ -55,6 +55,8 @@ class JwtProvider:
     """None at all are ``Authorization: Bearer``."""
     forward_token: bool = True
     tier_claim: str | None = None
+    revocation: Literal["deny", "allow"] | None = None
+    """Whether the list of revocations counts, and what becomes of tokens while it was never read."""
 
     @property
     def has_user(self) -> bool:

@@ -66,6 +66,7 @@ def _jwt(name: str, written: Jwt) -> model.JwtProvider:
         token_from=() if _is_usual(written) else tuple(_place(place) for place in written.token_from),
         tier_claim=written.tier_claim,
         forward_token=_is_usual(written) if written.forward_token is None else written.forward_token,
+        revocation=written.revocation.on_store_failure if written.revocation is not None else None,
     )
 
 

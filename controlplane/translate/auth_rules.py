@@ -29,6 +29,7 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             max_lifetime_seconds=provider.max_lifetime,
             forward_token=provider.forward_token,
             tier_claim=provider.tier_claim,
+            revocation=provider.revocation,
             jwks=provider.jwks,
             jwks_file=provider.jwks_file,
             pem=provider.pem,

@@ -105,7 +105,7 @@ def _valkey(run: Run, binary: Path) -> Component:
     socket = run.socket("valkey")
     arguments = ["--port", "0", "--unixsocket", socket.path, "--unixsocketperm", "700", "--dir", str(run.folder)]
     arguments += ["--save", "", "--appendonly", "no", "--loglevel", "warning"]
-    arguments += ["--maxmemory", _VALKEY_MEMORY, "--maxmemory-policy", "allkeys-lru"]
+    arguments += ["--maxmemory", _VALKEY_MEMORY, "--maxmemory-policy", "volatile-lru"]  # never a revocation
     return Component(
         name="valkey",
         arguments=(str(binary), *arguments),
@@ -127,6 +127,7 @@ def _control_plane(run: Run) -> Component:
         "GATEWAY_ADMIN_TOKEN": run.admin_token,
         "GATEWAY_STORE_URL": settings.store_url.get_secret_value() if settings.store_url else _own_history(run),
         "GATEWAY_AUTH_TARGETS": json.dumps([f"http://{reachable(settings.ext_authz_http_bind)}"]),
+        "GATEWAY_REDIS_URL": _redis_url(run),
         "GATEWAY_METRICS_TARGETS": json.dumps([f"http://{reachable(page)}/metrics" for page in pages]),
     }
     return _process(run, "controlplane", told=told, ready=settings.admin_bind)
@@ -149,6 +150,7 @@ def _ext_authz(run: Run) -> Component:
     told = {
         "GATEWAY_EXT_AUTHZ_BIND": str(run.socket("ext_authz")),
         "GATEWAY_EXT_AUTHZ_HTTP_BIND": str(run.settings.ext_authz_http_bind),
+        "GATEWAY_REDIS_URL": _redis_url(run),
         **_for_xds_client(run, "ext-authz"),
         **_opened(run),
     }
@@ -156,18 +158,20 @@ def _ext_authz(run: Run) -> Component:
 
 
 def _rate_limiter(run: Run, needs_store: set[str]) -> Component:
-    redis = run.settings.redis_url
     told = {
         "GATEWAY_RATELIMIT_BIND": str(run.socket("ratelimit")),
         "GATEWAY_RATELIMIT_HTTP_BIND": str(run.settings.ratelimit_http_bind),
-        "GATEWAY_REDIS_URL": redis.get_secret_value() if redis is not None else _valkey_url(run),
+        "GATEWAY_REDIS_URL": _redis_url(run),
         **_for_xds_client(run, "ratelimit"),
     }
     needs = {"controlplane", *needs_store}
     return _process(run, "ratelimit", told=told, ready=run.settings.ratelimit_http_bind, needs=needs)
 
 
-def _valkey_url(run: Run) -> str:
+def _redis_url(run: Run) -> str:
+    redis = run.settings.redis_url
+    if redis is not None:
+        return redis.get_secret_value()
     return f"unix://{run.socket('valkey').path}?db=0"
 
 

@@ -84,6 +84,9 @@ class JwtProvider(Contract):
     token_from: tuple[TokenPlace, ...] = Field(default=(), exclude_if=lambda places: not places)
     """Where the token stands, in one of these; no places at all are ``Authorization: Bearer``. Left out of the JSON
     when it is nothing: ids of rules stay as they were."""
+    revocation: Literal["deny", "allow"] | None = Field(default=None, exclude_if=lambda asked: asked is None)
+    """Whether the list of revocations counts for these tokens, and what becomes of them while it was never read.
+    Left out of the JSON when it does not count: ids of rules stay as they were."""
     jwks: str | None = None
     """A JWK Set as JSON text, instead of one at :attr:`jwks_uri`."""
     secret: str | None = Field(default=None, exclude_if=lambda secret: secret is None)

@@ -31,6 +31,7 @@ from controlplane.history import History
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.placement import Placement
+from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
 from controlplane.store import Store, open_store
 from controlplane.xds.cache import SnapshotCache
@@ -126,6 +127,7 @@ async def running_admin(
     limits: Limits = PLENTY,
     if_match_required: bool = False,
     auth_targets: Sequence[str] = (),
+    revocations: RevocationStore | None = None,
 ) -> AsyncIterator[Admin]:
     """A control plane with nobody connected, whose first revision is ``document``.
 
@@ -169,6 +171,7 @@ async def running_admin(
         store=store,
         nodes=NodeBook(ledger=ledger, store=store.nodes if store is not None else None, replica="test"),
         auth=AuthServices(auth_targets, client=asking),
+        revocations=revocations,
         events=events,
         health=health,
         registry=CollectorRegistry(),

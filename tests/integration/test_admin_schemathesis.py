@@ -8,11 +8,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from controlplane.revocations import RevocationStore
 from servicekit.address import Address
 from servicekit.http import HttpServer
+from servicekit.redis_client import redis_client
 from tests.harness.admin import TOKEN, running_admin
 from tests.harness.ports import free_port
+from tests.harness.valkey import running_valkey
 
 _HOOKS = """
 import schemathesis
@@ -40,7 +44,16 @@ async def test_the_api_does_what_its_description_says(tmp_path: Path) -> None:
     """All checks of schemathesis, in all its phases, against a real server with a real store."""
     (tmp_path / "admin_api_hooks.py").write_text(_HOOKS)
     (tmp_path / "schemathesis.toml").write_text(_CONFIG)
-    async with running_admin(tmp_path) as admin:
+    with running_valkey() as valkey:
+        store = RevocationStore(redis_client(SecretStr(valkey.url), deadline=2))
+        try:
+            await _check(tmp_path, store)
+        finally:
+            await store.aclose()
+
+
+async def _check(tmp_path: Path, revocations: RevocationStore) -> None:
+    async with running_admin(tmp_path, revocations=revocations) as admin:
         (tmp_path / "openapi.json").write_text(json.dumps(admin.api.openapi()))
         port = free_port()
         server = HttpServer(admin.app, Address(host="127.0.0.1", port=port))

@@ -15,6 +15,7 @@ from ext_authz.denials import Deny, Unavailable
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import KeyFetchError
 from ext_authz.key_ring import KeyRing
+from ext_authz.revocations import RevocationList
 from ext_authz.rule_book import RuleBook
 from servicekit.contracts import AuthPolicy
 from tests.harness.jose import SigningKey, jwks, signing_key
@@ -56,10 +57,12 @@ class World:
         """Seconds that a check waits for a rule that nobody knows yet."""
         self.rules = RuleBook()
         self.keys = KeyRing(fetcher=self.provider, clock=self.clock, count_fetch=lambda _provider, _outcome: None)
-        self.enforcer = Enforcer(rules=self.rules, keys=self.keys, clock=self.clock)
+        self.enforcer = Enforcer(rules=self.rules, keys=self.keys, clock=self.clock, knows_revocations=True)
+        self.revocations = RevocationList()
         self.checker: Checker[Plain] = Checker(
             rules=self.rules,
             keys=self.keys,
+            revocations=self.revocations,
             render=self._render,
             replace_cookies=lambda decision, cookies: (
                 replace(decision, set_headers={**decision.set_headers, "cookie": cookies})

@@ -18,6 +18,7 @@ from ext_authz.errors import KeyFetchError, PolicyError
 from ext_authz.explanation import Explanation, explain
 from ext_authz.key_ring import KeyRing
 from ext_authz.policy import compile_policy
+from ext_authz.revocations import RevocationList
 from ext_authz.rule_book import RuleBook
 from servicekit.contracts import Authorize, AuthPolicy, ClaimCondition, TokenPlace
 from tests.harness.jose import jwks, signing_key
@@ -203,6 +204,7 @@ def _checker(rules: AuthPolicy) -> Checker[Any]:
     book.apply(compile_policy(rules), time.monotonic())
     keys.apply(book.sources())
     return Checker(
-        rules=book, keys=keys, render=lambda decision: decision, replace_cookies=lambda one, _: one,
+        rules=book, keys=keys, revocations=RevocationList(),
+        render=lambda decision: decision, replace_cookies=lambda one, _: one,
         clock=time.monotonic, wall=time.time, cache_entries=10,
     )  # fmt: skip
