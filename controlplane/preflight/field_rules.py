@@ -52,7 +52,7 @@ _ADDRESSES: Final = {
 }
 _HEADERS: Final = {
     (1, True): (re.compile(r":?[0-9a-zA-Z!#$%&'*+\-.^_|~`]+"), "the name of a header"),
-    (1, False): (re.compile(r"[^\0\n\r]+"), "the name of a header"),
+    (1, False): (re.compile(r"[^\0\n\r]*"), "the name of a header"),
     (2, True): (re.compile(r"[^\0-\x08\n-\x1f\x7f]*"), "the value of a header"),
     (2, False): (re.compile(r"[^\0\n\r]*"), "the value of a header"),
 }

@@ -58,8 +58,9 @@ def _value(text: str) -> model.HeaderValue:
 
 
 def _shares(written: Route) -> tuple[model.Share, ...]:
-    if written.split is None:
-        return (model.Share(upstream=written.upstream or "", weight=1),)
+    if written.split is None or len(written.split) == 1:
+        upstream = written.upstream if written.split is None else written.split[0].upstream
+        return (model.Share(upstream=upstream or "", weight=1),)
     return tuple(model.Share(upstream=share.upstream, weight=share.weight) for share in written.split)
 
 

@@ -44,7 +44,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         forward_token=written.forward_token,
         request_headers=header_changes(written.request_headers),
         response_headers=header_changes(written.response_headers),
-        compress=tuple(written.compress),
+        compress=tuple(sorted(written.compress)),
         max_body=written.max_body,
         replacements=replacements(written),
         cors=resolve_cors(written, defaults),

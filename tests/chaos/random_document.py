@@ -109,7 +109,15 @@ class RandomDocument:
 
     def _drop_unused(self) -> None:
         """What no route names any more goes, so that make-before-break has something to break."""
-        used = {route["upstream"] for route in self._routes}
+        fallbacks = {one["name"]: one.get("fallback") for one in self._data["upstreams"]}
+        used: set[str | None] = set()
+        for route in self._routes:
+            shares = route.get("split") or [route]
+            for name in (one["upstream"] for one in [*shares, *route.get("mirror", ())]):
+                at: str | None = name
+                while at is not None and at not in used:
+                    used.add(at)
+                    at = fallbacks[at]
         self._data["upstreams"] = [one for one in self._data["upstreams"] if one["name"] in used]
         for section, key in (("authentication", "authenticate"), ("rate_limits", "rate_limits")):
             names = {name for route in self._routes for name in route.get(key, ())}
@@ -132,12 +140,40 @@ class RandomDocument:
     def move_a_route_to_a_new_upstream(self) -> bool:
         """Also the stable ones: the former upstream goes if nobody else is there."""
         route = self._random.choice(self._routes)
+        route.pop("split", None)
         route["upstream"] = self._new_upstream()
         return len(self._data["upstreams"]) <= _MOST
 
     def move_a_route_to_a_known_upstream(self) -> bool:
         """Likewise."""
-        self._random.choice(self._routes)["upstream"] = self._random.choice(self._upstream_names())
+        route = self._random.choice(self._routes)
+        route.pop("split", None)
+        route["upstream"] = self._random.choice(self._upstream_names())
+        return True
+
+    def split_a_route(self) -> bool:
+        """Among some that are known and a new one; perhaps another gets copies."""
+        route = self._random.choice(self._routes)
+        names = [*self._some(self._upstream_names()), self._new_upstream()]
+        route.pop("upstream", None)
+        route["split"] = [{"upstream": name, "weight": self._random.randint(1, 9)} for name in names]
+        mirrored = self._chance(0.3)
+        route["mirror"] = [{"upstream": self._random.choice(names), "share": "10%"}] if mirrored else []
+        return len(self._data["upstreams"]) <= _MOST
+
+    def change_how_an_upstream_is_balanced(self) -> bool:
+        """By chance or by a tie; and who stands in comes after it in the list, so that none is a circle."""
+        upstreams = self._data["upstreams"]
+        at = self._random.randrange(len(upstreams))
+        upstream, ways = upstreams[at], ["round_robin", "least_request", "ring_hash", "maglev"]
+        upstream["load_balancing"] = self._random.choice(ways)
+        upstream.pop("hash_on", None)
+        if upstream["load_balancing"] in ("ring_hash", "maglev"):
+            upstream["hash_on"] = [self._random.choice([{"client_ip": True}, {"header": "x-request-id"}])]
+        later = [one["name"] for one in upstreams[at + 1 :]]
+        upstream.pop("fallback", None)
+        if later and self._chance(0.5):
+            upstream["fallback"] = self._random.choice(later)
         return True
 
     def change_an_upstream(self) -> bool:
@@ -193,6 +229,23 @@ class RandomDocument:
             timeout=f"{self._random.randint(10, 60)}s",
             retry={"attempts": self._random.randint(0, 3), "per_try_timeout": f"{self._random.randint(5, 9)}s"},
         )
+        return True
+
+    def change_what_goes_through(self) -> bool:
+        """Other headers, another path, other answers, compressed or not; some of it adds a filter to every listener."""
+        route = self._random.choice(self._routes)
+        number = self._random.randint(1, 9)
+        options: dict[str, Any] = {
+            "rewrite": {"path": f"/{number}"},
+            "request_headers": {"set": {"x-number": f"{number} ${{route}}"}},
+            "response_headers": {"add": {"x-number": str(number)}},
+            "compress": self._some(["zstd", "br", "gzip"], least=1),
+            "max_body": f"{number}MiB",
+            "replace": [{"statuses": [f"50{number}"], "respond": {"status": 500, "body": "x"}}],
+        }
+        for key in options:
+            route.pop(key, None)
+        route.update({key: options[key] for key in self._some(options)})
         return True
 
     # Limits.
@@ -280,6 +333,9 @@ _CHANGES: tuple[Callable[[RandomDocument], bool], ...] = (
     RandomDocument.move_a_route_to_a_new_upstream,
     RandomDocument.move_a_route_to_a_known_upstream,
     RandomDocument.move_a_route_to_a_known_upstream,
+    RandomDocument.split_a_route,
+    RandomDocument.change_how_an_upstream_is_balanced,
+    RandomDocument.change_what_goes_through,
     RandomDocument.change_an_upstream,
     RandomDocument.change_endpoints,
     RandomDocument.change_endpoints,

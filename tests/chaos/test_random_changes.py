@@ -201,7 +201,7 @@ async def test_random_changes_lose_no_request_and_all_envoys_end_equal() -> None
             await until_all_have([fresh, *scene.envoys])
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 def test_every_kind_of_change_happens(seed: int) -> None:
     """The test would prove little if its documents hardly differed."""
     around = Surroundings(
@@ -214,8 +214,8 @@ def test_every_kind_of_change_happens(seed: int) -> None:
     )
     document = RandomDocument(seed, around)
     texts, kinds = {document.text}, set()
-    for _ in range(500):
+    for _ in range(200):
         kinds.add(document.change())
         texts.add(document.text)
-    assert len(texts) == 501
-    assert len(kinds) == 16
+    assert len(texts) == 201
+    assert len(kinds) == 19

@@ -10,6 +10,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.json_format import MessageToJson
 
 from controlplane.config import load_document
+from controlplane.preflight import Constraints
 from controlplane.resolve import resolve
 from controlplane.translate import Release, check_consistent, translate_release
 from controlplane.translate.consistency import decode
@@ -49,10 +50,11 @@ def test_a_document_becomes_these_resources(case: Path, golden: Golden) -> None:
 
 @cases("xds", "*/document.yaml")
 def test_the_real_envoy_takes_it(case: Path) -> None:
-    """And nothing in it leads nowhere."""
+    """Nothing in it leads nowhere, and it keeps to the constraints of Envoy's protos as we read them."""
     release = release_of(case)
     check_consistent(release)
     for snapshot in release.groups.values():
+        Constraints().check(snapshot)
         with short_folder() as folder:
             validate(static_bootstrap(snapshot, envoy_settings(folder)))
 
