@@ -14,7 +14,7 @@ import grpc.aio
 from envoy.service.auth.v3.external_auth_pb2 import CheckRequest, CheckResponse
 from prometheus_client import CollectorRegistry, generate_latest
 
-from ext_authz.app import Parts, assemble
+from ext_authz.app import MAX_CONCURRENT_CHECKS, Parts, assemble
 from servicekit.contracts import AuthPolicy
 from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 
@@ -75,7 +75,7 @@ async def running_authz(folder: Path, policy: AuthPolicy | None = None) -> Async
     parts = assemble(registry=registry, cache_entries=1000)
     if policy is not None:
         parts.enforcer.apply(policy)
-    server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
+    server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
     server.add_generic_rpc_handlers((parts.service.handler(),))
     address = f"unix:{folder / 'ext_authz.sock'}"
     server.add_insecure_port(address)

@@ -7,6 +7,10 @@ from pathlib import Path
 
 from controlplane.config import load_document
 from controlplane.resolve import resolve
+from ext_authz import checker, key_source
+from ext_authz.app import MAX_CONCURRENT_CHECKS
+from ext_authz.key_fetcher import DEADLINE
+from ext_authz.service import MAX_WAIT
 
 ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"`(?:(\w+(?:\.py)?): )?(test_\w+)`")
@@ -31,6 +35,25 @@ def test_the_example_works() -> None:
     names = {"document": '{"keys":[]}', "token": "x"}
     exec(compile(code, "jwt.md", "exec"), names)
     assert "Refused" in type(names["result"]).__name__
+
+
+def test_every_dependency_has_its_test() -> None:
+    """The same for the page about what is away; its files are anywhere."""
+    page = (ROOT / "docs/reference/ext-authz-failures.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    found = [NAMED.search(row.rpartition(" | ")[2]) for row in rows]
+    assert len(rows) > 20
+    for row, named in zip(rows, found, strict=True):
+        assert named is not None, row
+        files = [path.read_text() for path in (ROOT / "tests").rglob(named[1])]
+        assert any(re.search(rf"^(?:async )?def {named[2]}\(", text, re.MULTILINE) for text in files), row
+
+
+def test_the_bounds_on_that_page_are_those_of_the_code() -> None:
+    """Numbers that are written twice stay the same twice."""
+    page = (ROOT / "docs/reference/ext-authz-failures.md").read_text()
+    assert (MAX_WAIT, DEADLINE, checker.MAX_WAITING, key_source.MAX_WAITING) == (1.0, 5.0, 1024, 256)
+    assert f"more than {MAX_CONCURRENT_CHECKS} checks at a time" in page
 
 
 def test_every_rule_of_authorization_has_its_test() -> None:

@@ -14,7 +14,7 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from ext_authz.checker import Checker
-from tests.harness.authz import METHOD, http_status, running_authz
+from tests.harness.authz import METHOD, Authz, http_status, running_authz
 from tests.harness.envoy import short_folder
 from tests.harness.idp import IdentityProvider, identity_provider
 from tests.harness.jose import jwks, signing_key
@@ -123,15 +123,20 @@ async def test_an_answer_comes_before_the_callers_deadline(folder: Path, idp: Id
     assert http_status(answer) == 503
 
 
+@pytest.mark.parametrize("kind", [ValueError, KeyError, AssertionError, RecursionError, MemoryError, StopIteration])
 async def test_a_fault_ends_one_check_only(
-    folder: Path, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    folder: Path,
+    idp: IdentityProvider,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: type[Exception],
 ) -> None:
     """A bug becomes a gRPC error of that check, counted; the next one is answered. Nothing of the request is said."""
     healthy = Checker.check
 
     def faulty(self: Checker[bytes], rule_id: str, headers: Any, facts: Any) -> Any:
         if headers.get("x-bug"):
-            raise ValueError(headers.get("authorization"))
+            raise kind(headers.get("authorization"))
         return healthy(self, rule_id, headers, facts)
 
     monkeypatch.setattr(Checker, "check", faulty)
@@ -142,6 +147,27 @@ async def test_a_fault_ends_one_check_only(
         assert http_status(await authz.check(bearer(), RULE)) == 200
         assert 'gateway_auth_checks_total{outcome="error",provider="none",reason="internal"} 1.0' in authz.metrics()
     assert "eyJ" not in capsys.readouterr().out + str(refusal.value)
+
+
+async def test_more_checks_than_can_be_served_are_refused(
+    folder: Path, idp: IdentityProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once and by gRPC, while those that are served wait for the provider; then all is as before."""
+    idp.reply.delay = 30
+    monkeypatch.setattr("tests.harness.authz.MAX_CONCURRENT_CHECKS", 2)
+    async with running_authz(folder, auth_policy(jwt_provider(jwks_uri=idp.url))) as authz:
+        served = [asyncio.create_task(authz.check(bearer(), RULE, deadline=2)) for _ in range(2)]
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await _ask_until_refused(authz)
+        assert refusal.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert {http_status(answer) for answer in await asyncio.gather(*served)} == {503}
+        assert http_status(await authz.check({}, RULE)) == 401
+
+
+async def _ask_until_refused(authz: Authz) -> None:
+    """Requests reach the service in their order, but not at once."""
+    while True:
+        await authz.check({}, RULE, deadline=2)
 
 
 async def test_octets_that_are_no_request_are_an_error(folder: Path) -> None:
