@@ -119,10 +119,14 @@ def opened_secrets(directory: Path | None) -> Secrets:
 def _read(path: Path) -> bytes:
     """The file's octets, a few more than allowed at most; only of a regular file, so that nothing hangs."""
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(0, "not a file")
-        return file.read(MAX_SECRET_BYTES + 3)
+        # Not before: opening a folder's descriptor as a file fails and would leave it open.
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(MAX_SECRET_BYTES + 3)
+    finally:
+        os.close(handle)
 
 
 def _without_line_end(value: bytes) -> bytes:

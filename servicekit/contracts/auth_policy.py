@@ -61,7 +61,7 @@ class JwtProvider(Contract):
     """``aud`` has to contain one of these; ``None`` is any."""
     algorithms: tuple[Algorithm, ...]
     """The only ``alg`` values accepted (RFC 8725 §3.1)."""
-    jwks_uri: str
+    jwks_uri: str = ""
     """Where the issuer publishes its keys (RFC 7517 §5); empty when they are had otherwise."""
     leeway_seconds: float = Field(ge=0, le=300)
     """Clock difference forgiven for ``exp``, ``nbf`` and ``iat``."""

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
+import jwt
 import pytest
 
 from tests.harness.authz import METHOD, check_request
@@ -24,6 +26,7 @@ from tests.unit.ext_authz.builders import RULE, api_key_provider, auth_policy, j
 KEY, OTHER = signing_key("ES256", "one"), signing_key("ES256", "two")
 API_KEY = "key-that-nobody-may-read"
 ADMIN_PATHS = ("status", "nodes", "auth/keys", "audit", "authentication")
+SHARED = "secret-that-an-issuer-shares-with-us"
 LONG = {"exp": 4_000_000_000, "iat": 1_700_000_000}
 
 
@@ -34,6 +37,8 @@ def tokens() -> list[str]:
         good,
         KEY.token(claims(exp=1)),
         KEY.token(claims(**LONG, aud="x")),
+        jwt.encode(claims(**LONG), SHARED, algorithm="HS256"),
+        jwt.encode(claims(**LONG), SHARED[::-1], algorithm="HS256"),
         good[:-10] + "AAAAAAAAAA",
         OTHER.token(claims(**LONG)),
         good + ".x",
@@ -58,16 +63,20 @@ def test_no_secret_is_written_anywhere() -> None:
     with short_folder() as folder, identity_provider() as idp:
         idp.publish(jwks(KEY.jwk()))
         provider = jwt_provider(jwks_uri=idp.url, jwks_ttl_seconds=0.5, jwks_cooldown_seconds=0.1)
-        policy = auth_policy(provider, api_key_provider(keys={"ci": hashed}))
-        with ext_authz_process(folder, policy, GATEWAY_LOG_LEVEL="DEBUG", GRPC_VERBOSITY="info") as process:
+        shared = jwt_provider(name="shared", jwks_uri="", secret="env:GATEWAY_SECRET_ID", algorithms=("HS256",))
+        policy = auth_policy(provider, shared, api_key_provider(keys={"ci": hashed}))
+        loud = {"GATEWAY_LOG_LEVEL": "DEBUG", "GRPC_VERBOSITY": "info", "GATEWAY_SECRET_ID": SHARED}
+        with ext_authz_process(folder, policy, **loud) as process:
             answers = ask(folder, headers)
+            report = httpx.get(f"{process.http}/keys", timeout=5).text
             idp.reply = Reply(b"surprise", status=500)
             answers += ask(folder, headers)
-            outputs = [b"".join(answers).decode("latin-1"), process.metrics()]
+            outputs = [b"".join(answers).decode("latin-1"), process.metrics(), report]
         outputs += [path.read_text() for path in folder.rglob("*") if path.is_file()]
     assert 'reason="signature"' in outputs[1]
+    assert "env:GATEWAY_SECRET_ID" in report
     assert "keys replaced" in "".join(outputs)
-    for secret in (*shown, API_KEY):
+    for secret in (*shown, API_KEY, SHARED):
         for part in secret.split("."):
             assert len(part) < 8 or all(part not in output for output in outputs), part
 
@@ -85,10 +94,12 @@ authentication:
   platform: {{jwt: {{{provider}, forward_claims: {{sub: x-user-id}}, tier_claim: tier}}}}
   places: {{jwt: {{{provider}, token_from: {places}}}}}
   away: {{jwt: {{{away}}}}}
+  shared: {{jwt: {{issuer: "{ISSUER}", audiences: [{AUDIENCE}], secret: "env:GATEWAY_SECRET_ID"}}}}
   machines: {{api_key: {{keys: {{ci: "sha256:{hashed}"}}}}}}
 routes:
   - {{match: {{path: /public}}, respond: {{status: 200}}}}
   - {{match: {{path: /places}}, respond: {{status: 200}}, authenticate: [places]}}
+  - {{match: {{path: /shared}}, respond: {{status: 200}}, authenticate: [shared]}}
   - {{match: {{path: /away}}, respond: {{status: 200}}, authenticate: [away]}}
   - {{match: {{path_prefix: /}}, respond: {{status: 200}}, authenticate: [platform, machines], scopes: [read]}}
 """
@@ -104,7 +115,7 @@ async def show_everywhere(gateway: GatewayUp) -> set[int]:
     traced = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"}
     statuses: set[int] = set()
     for token in (*tokens(), KEY.token(claims(**LONG, scope="read", tier="gold"))):
-        for path in ("/api", "/away", "/public"):
+        for path in ("/api", "/away", "/public", "/shared"):
             statuses.add((await gateway.get(path, authorization=f"Bearer {token}", **traced)).status_code)
         for shown in ({"x-token": token}, {"cookie": f"a=b; session={token}"}, {"x-token": f"{token},{token}"}):
             statuses.add((await gateway.get("/places", **shown, **traced)).status_code)
@@ -119,11 +130,14 @@ async def test_no_secret_leaves_a_whole_gateway(tmp_path: Path, monkeypatch: pyt
     with identity_provider() as idp, http_answers(lambda _: Answered()) as (collector, asked):
         idp.publish(jwks(KEY.jwk()))
         monkeypatch.setenv("GATEWAY_OTLP_ENDPOINT", collector)
+        monkeypatch.setenv("GATEWAY_SECRET_ID", SHARED)
         monkeypatch.setenv("GATEWAY_LOG_LEVEL", "DEBUG")
         monkeypatch.setenv("GATEWAY_STATE_DIR", str(tmp_path / "state"))
         async with gateway_up(tmp_path / "up") as gateway:
             gateway.write(document(gateway, idp.url))
             await gateway.start(path="/public")
+            hmac = {"authorization": f"Bearer {jwt.encode(claims(**LONG), SHARED, algorithm='HS256')}"}
+            assert (await gateway.get("/shared", **hmac)).status_code == 200
             assert await show_everywhere(gateway) >= {200, 401, 403, 503}
 
             async def exported() -> bool | None:
@@ -138,6 +152,6 @@ async def test_no_secret_leaves_a_whole_gateway(tmp_path: Path, monkeypatch: pyt
     outputs += files_in(tmp_path)
     everything = "".join(outputs)
     assert all(word in everything for word in ("gateway_auth_checks_total", '"route":"/places"', "ext_authz check"))
-    for secret in (*tokens(), API_KEY):
+    for secret in (*tokens(), API_KEY, SHARED):
         for part in secret.split("."):
             assert len(part) < 8 or part not in everything, part

@@ -140,10 +140,22 @@ def test_only_files_are_read(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
     (folder / "big").write_bytes(b"\0" * (MAX_SECRET_BYTES + 1))
     (folder / "most").write_bytes(b"\0" * MAX_SECRET_BYTES)
-    for name in ("sub", "pipe", "big", "none", "most/below"):
-        with pytest.raises(SecretReferenceError, match=f"file:{name}"):
+    reasons = {"sub": "not a file", "pipe": "not a file", "big": "more than", "none": "No such", "most/below": "Not a"}
+    for name, why in reasons.items():
+        with pytest.raises(SecretReferenceError, match=f"file:{name}: {why}"):
             of_files(folder).resolve(f"file:{name}")
     assert len(of_files(folder).resolve("file:most")) == MAX_SECRET_BYTES
+
+
+def test_nothing_is_left_open(folder: Path) -> None:
+    """What is read every second must not cost a descriptor each time, whatever is there."""
+    (folder / "sub").mkdir()
+    open_now = Path("/proc/self/fd")
+    before = len(list(open_now.iterdir()))
+    for _ in range(5):
+        with pytest.raises(SecretReferenceError):
+            of_files(folder).resolve("file:sub")
+    assert len(list(open_now.iterdir())) == before
 
 
 def test_without_a_directory_no_file_is_named() -> None:
