@@ -64,15 +64,12 @@ class RuleLimiter:
     async def decide(self, domain: str, asked: Sequence[Asked]) -> Answer:
         """Count every descriptor, and deny if one is over its limit. Never fails."""
         found = match(self._rules(), domain, asked)
-        levels = iter(
-            await asyncio.gather(
-                *(
-                    self._level(Take(ruled.key, ruled.limit.window, one.hits))
-                    for ruled, one in zip(found, asked, strict=True)
-                    if ruled is not None and not ruled.limit.unlimited
-                )
-            )
-        )
+        takes = [
+            Take(ruled.key, ruled.limit.window, one.hits)
+            for ruled, one in zip(found, asked, strict=True)
+            if ruled is not None and not ruled.limit.unlimited
+        ]
+        levels = iter(await self._levels(takes))
         outcomes = [
             None if ruled is None else Outcome(ruled, None if ruled.limit.unlimited else next(levels))
             for ruled in found
@@ -81,6 +78,11 @@ class RuleLimiter:
             if outcome is not None:
                 self._metrics.decided(domain, outcome.ruled, over=outcome.over)
         return Answer(allowed(outcomes), outcomes)
+
+    async def _levels(self, takes: Sequence[Take]) -> Sequence[Level]:
+        if len(takes) == 1:  # without a task of its own, which costs more than the rest
+            return [await self._level(takes[0])]
+        return await asyncio.gather(*map(self._level, takes))
 
     async def _level(self, take: Take) -> Level:
         now = self._clock()
