@@ -15,6 +15,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 
 from ext_authz.authorization import RequestFacts
 from ext_authz.checker import Answer, Checker, NeedsRule
+from ext_authz.client_address import client_address
 from ext_authz.metrics import Metrics
 from ext_authz.tracing import CheckTracer
 from servicekit.contracts.auth_policy import RULE_EXTENSION
@@ -98,6 +99,5 @@ class CheckService:
 
 
 def _facts(attributes: AttributeContext) -> RequestFacts:
-    """The peer is the client: the gateway trusts no proxy before it (``xff_num_trusted_hops`` is 0)."""
     http = attributes.request.http
-    return RequestFacts(http.method, attributes.source.address.socket_address.address, http.path)
+    return RequestFacts(http.method, client_address(attributes), http.path)

@@ -7,6 +7,7 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from controlplane.config.base import Section, mistake
+from controlplane.config.listener_http import Http
 from controlplane.config.listener_tls import Tls, WrittenRedirect
 from controlplane.config.texts import IpAddress, Name
 
@@ -23,6 +24,11 @@ class Listener(Section):
     otherwise)."""
     tls: Tls | None = None
     """Speak HTTPS; without it, HTTP in the clear."""
+    http: Http = Http()
+    """What requests may look like."""
+    trusted_proxies: int = Field(default=0, ge=0, le=10)
+    """How many proxies stand before it, each of which adds the address of whom it hears to `x-forwarded-for`. With 0
+    the client is whoever connects, and the header is ignored. With more, nobody else may be able to connect."""
     redirect_to_https: WrittenRedirect = None
     """Send clients to HTTPS instead of serving them, except what proves to a certificate authority whose name this is
     (`/.well-known/acme-challenge/`) and `/health`."""

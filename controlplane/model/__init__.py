@@ -16,7 +16,14 @@ from controlplane.model.actions import (
 )
 from controlplane.model.cors import Cors, OriginMatch
 from controlplane.model.gateway import Gateway
-from controlplane.model.listeners import CertificateFiles, ClientCertificates, HttpsRedirect, Listener, ListenerTls
+from controlplane.model.listeners import (
+    CertificateFiles,
+    ClientCertificates,
+    HttpRules,
+    HttpsRedirect,
+    Listener,
+    ListenerTls,
+)
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
 from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit, TokenPlace
 from controlplane.model.routes import (
@@ -48,6 +55,7 @@ __all__ = [
     "HeaderChanges",
     "HeaderValue",
     "HealthCheck",
+    "HttpRules",
     "HttpsRedirect",
     "IdentityProvider",
     "JwtProvider",

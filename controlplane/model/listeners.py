@@ -45,6 +45,17 @@ class HttpsRedirect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRules:
+    """What requests may look like."""
+
+    max_headers: int = 100
+    max_header_size: int = 60 * 1024
+    """Bytes of all together."""
+    underscores: Literal["drop", "reject"] = "drop"
+    escaped_slashes: Literal["reject", "redirect", "keep"] = "reject"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A port that clients connect to."""
 
@@ -53,4 +64,7 @@ class Listener:
     """IP address to bind."""
     port: int
     tls: ListenerTls | None = None
+    http: HttpRules = HttpRules()
+    trusted_proxies: int = 0
+    """How many entries at the end of ``x-forwarded-for`` proxies of ours have made."""
     redirect_to_https: HttpsRedirect | None = None

@@ -17,6 +17,13 @@ def resolve_listeners(document: GatewayConfig, draft: Draft) -> None:
             name=written.name,
             address=str(ipaddress.ip_address(written.address or draft.listen_address)),
             port=written.port,
+            http=model.HttpRules(
+                max_headers=written.http.max_headers,
+                max_header_size=written.http.max_header_size,
+                underscores=written.http.underscores,
+                escaped_slashes=written.http.escaped_slashes,
+            ),
+            trusted_proxies=written.trusted_proxies,
             tls=_tls(written.tls),
             redirect_to_https=_redirect(written.redirect_to_https),
         )

@@ -26,9 +26,6 @@ DRAIN_SECONDS: Final = 5.0
 CONNECTION_BUFFER_BYTES: Final = 64 * 1024
 """Read ahead for one connection, before the sender is slowed down; also the largest request that can be retried."""
 
-MAX_HEADERS: Final = 100
-MAX_HEADERS_KIB: Final = 60
-
 MAX_CONCURRENT_STREAMS: Final = 100
 """On one HTTP/2 connection (RFC 9113 §6.5.2)."""
 

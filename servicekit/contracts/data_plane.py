@@ -90,11 +90,15 @@ CLAIMED_HEADERS: Final = (
     "x-real-ip",
     "x-rewrite-url",
 )
-"""Where a request came from and what it asked for, as a proxy before us would say it. There is no trusted proxy
-before us, so only a client can have sent them: Envoy removes them, and writes ``x-forwarded-for`` anew."""
+"""Where a request came from and what it asked for, as a proxy before us would say it. Envoy
+removes them, and writes ``x-forwarded-for`` anew; it reads that one first where a listener trusts proxies."""
 
 REWRITTEN_HEADERS: Final = frozenset({"x-forwarded-for"})
 """Of these, what Envoy writes itself before anything reads the request."""
+
+CLIENT_ADDRESS_HEADER: Final = "x-envoy-external-address"
+"""The client's address as Envoy has found it, through as many proxies as the listener trusts. Envoy sets it itself,
+after it has removed the client's own."""
 
 ENVOY_HEADER_PREFIX: Final = "x-envoy-"
 """Begins Envoy's own headers, which steer retries and time-outs: removed from what clients send."""

@@ -17,14 +17,10 @@ from controlplane.model import RateLimit
 from controlplane.translate.http_filter import RouteContext
 from controlplane.translate.wellknown import duration
 from servicekit.contracts.auth_policy import METADATA_API_KEY, METADATA_NAMESPACE, METADATA_USER
-from servicekit.contracts.data_plane import RATELIMIT_CLUSTER
+from servicekit.contracts.data_plane import CLIENT_ADDRESS_HEADER, RATELIMIT_CLUSTER
 from servicekit.contracts.limit_policy import DOMAIN, LIMIT_ENTRY
 
 _TIMEOUT = 0.1
-_CLIENT_ADDRESS = "x-envoy-external-address"
-"""Envoy sets it to the trusted client address, having removed the client's own. The ``remote_address`` action has
-the same value under a fixed key, and a descriptor's key has to be the limit's ``by``."""
-
 _METADATA_KEYS: Mapping[str, str] = {"user": METADATA_USER, "api_key": METADATA_API_KEY}
 
 
@@ -70,7 +66,8 @@ def _descriptor(limit: RateLimit) -> RouteRateLimit:
 def _caller(limit: RateLimit) -> RouteRateLimit.Action:
     action = RouteRateLimit.Action
     if limit.by == "ip":
-        return action(request_headers=action.RequestHeaders(header_name=_CLIENT_ADDRESS, descriptor_key=limit.by))
+        # The remote_address action has the same value under a fixed key, and a descriptor's key has to be the limit's.
+        return action(request_headers=action.RequestHeaders(header_name=CLIENT_ADDRESS_HEADER, descriptor_key=limit.by))
     key = MetadataKey(key=METADATA_NAMESPACE, path=[MetadataKey.PathSegment(key=_METADATA_KEYS[limit.by])])
     # Absent metadata drops the whole descriptor (skip_if_absent would send it without the caller).
     return action(metadata=action.MetaData(descriptor_key=limit.by, metadata_key=key, source=action.MetaData.DYNAMIC))
