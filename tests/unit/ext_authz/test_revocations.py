@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
+import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ext_authz.authorization import RequestFacts
 from ext_authz.decision import Allow
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.errors import PolicyError
+from ext_authz.explanation import explain
 from ext_authz.revocations import RevocationList, revocable
 from servicekit.contracts.revocation import Revocation
+from tests.harness.jose import jwks
 from tests.harness.tokens import NOW, claims
-from tests.unit.ext_authz.builders import auth_policy, jwt_provider
+from tests.unit.ext_authz.builders import RULE, auth_policy, jwt_provider
 from tests.unit.ext_authz.test_checker import KEY, Plain, World, world
 
 
@@ -187,6 +191,17 @@ async def test_who_does_not_ask_is_left_alone() -> None:
     made = world()
     made.revocations.learn([revocation()], NOW)
     assert reason(await made.show(KEY.token(claims(iat=NOW - 61)))) == "ok"
+
+
+async def test_an_explanation_says_that_it_does_not_know() -> None:
+    """Where there is no list, nobody is told that a token is good without being told what was not looked at."""
+    policy = auth_policy(jwt_provider(revocation="deny", jwks_uri="", jwks=jwks(KEY.jwk()).decode()))
+    now = time.time()
+    headers = {"authorization": f"Bearer {KEY.token(claims(iat=now - 1, exp=now + 60))}"}
+    explanation = await explain(policy, RULE, headers, RequestFacts(), fetcher=None)
+    assert isinstance(explanation.outcome, Allow)
+    (step,) = [step for step in explanation.steps if step.name == "revocation"]
+    assert "not looked up" in step.text
 
 
 def test_a_process_without_redis_refuses_the_policy() -> None:
