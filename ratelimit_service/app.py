@@ -108,7 +108,7 @@ async def build_from_files(settings: RateLimitSettings, config: Path) -> Process
         SettingsError: the gRPC address can't be used.
     """
     registry = CollectorRegistry()
-    folder = RuleFolder(config, registry)
+    folder = RuleFolder(config, registry, merge=settings.ratelimit_merge_domains)
     folder.load()
     parts = assemble_rules(settings, folder.domains, registry)
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)

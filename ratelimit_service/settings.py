@@ -37,6 +37,10 @@ class RateLimitSettings(XdsClientSettings):
     """Share of each limit that this process allows by itself while Redis is away; with n replicas, 1/n keeps the
     total as it was."""
 
+    ratelimit_merge_domains: bool = False
+    """With ``--config``: let several files hold one domain, whose descriptors are put together. Without it, that is a
+    mistake."""
+
     @field_validator("redis_url")
     @classmethod
     def _is_redis_url(cls, url: SecretStr) -> SecretStr:

@@ -25,8 +25,9 @@ _Seen = tuple[tuple[str, int, int, int], ...]
 class RuleFolder:
     """The rules of a folder's ``*.yaml`` and ``*.yml`` files, the last good ones while there are mistakes."""
 
-    def __init__(self, folder: Path, registry: CollectorRegistry) -> None:
+    def __init__(self, folder: Path, registry: CollectorRegistry, *, merge: bool = False) -> None:
         self._folder = folder
+        self._merge = merge
         self._loads = Counter(
             "gateway_ratelimit_rule_loads", "Times that changed files were read.", ["outcome"], registry=registry
         )
@@ -45,7 +46,7 @@ class RuleFolder:
         """
         # what changes while it is read is seen as changed the next time
         self._seen = self._look()
-        self._domains = load({path.name: _read(path) for path in self._files()})
+        self._domains = load({path.name: _read(path) for path in self._files()}, merge=self._merge)
 
     async def follow(self) -> None:
         """Read the files again whenever one has changed, until cancelled."""

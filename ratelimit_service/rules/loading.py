@@ -31,11 +31,12 @@ _REPLACES = frozenset({"name"})
 _UINT32 = 2**32 - 1
 
 
-def load(files: Mapping[str, bytes]) -> Domains:
+def load(files: Mapping[str, bytes], *, merge: bool = False) -> Domains:
     """The rules of all files, by domain.
 
     Args:
         files: contents by the name that mistakes are told with.
+        merge: let several files hold one domain, whose descriptors are put together.
 
     Raises:
         RulesError: there is at least one mistake.
@@ -45,7 +46,7 @@ def load(files: Mapping[str, bytes]) -> Domains:
     mistakes: list[Mistake] = []
     for file, source in files.items():
         try:
-            _load_file(file, source, domains, origins)
+            _load_file(file, source, domains, {} if merge else origins)
         except RulesError as error:
             mistakes += error.mistakes
     if mistakes:
@@ -63,35 +64,37 @@ def _load_file(file: str, source: bytes, domains: dict[str, Level], origins: dic
         reader.wrong(found.get("domain", root), "a domain has to be named")
     elif domain in origins:
         reader.wrong(found["domain"], f"the domain {domain!r} stands in {origins[domain]} too")
-    domains[domain], origins[domain] = _level(reader, found.get("descriptors")), file
+    level = Level() if domain in origins else domains.setdefault(domain, Level())
+    origins.setdefault(domain, file)
+    _fill(level, reader, found.get("descriptors"), 1)
     if reader.mistakes:
         raise RulesError(reader.mistakes)
 
 
-def _level(reader: Reader, node: Node | None, depth: int = 1) -> Level:
-    level = Level()
+def _fill(level: Level, reader: Reader, node: Node | None, depth: int) -> None:
     if node is not None and depth > MAX_LEVELS:  # an alias may repeat what it stands in
         reader.wrong(node, f"descriptors are nested more than {MAX_LEVELS} deep")
-        return level
+        return
     for item in reader.items(node, "descriptors"):
         rule = _rule(reader, item, depth)
         if not rule.key:
             reader.wrong(item, "a descriptor has to have a key")
         elif not level.add(rule):
             reader.wrong(item, f"the descriptor {rule.label!r} stands in this list twice")
-    return level
 
 
 def _rule(reader: Reader, node: Node, depth: int) -> Rule:
     found = reader.mapping(node, _DESCRIPTOR, "a descriptor")
     shared = reader.flag(found.get("share_threshold"), "share_threshold")
+    below = Level()
+    _fill(below, reader, found.get("descriptors"), depth + 1)
     rule = Rule(
         key=reader.text(found.get("key"), "key"),
         value=reader.text(found.get("value"), "value"),
         limit=_limit(reader, found),
         value_to_metric=reader.flag(found.get("value_to_metric"), "value_to_metric"),
         share_threshold=shared,
-        below=_level(reader, found.get("descriptors"), depth + 1),
+        below=below,
     )
     if shared and "*" not in rule.value:
         reader.wrong(found["share_threshold"], "share_threshold needs a value with a wildcard (*)")

@@ -142,6 +142,15 @@ def test_all_mistakes_of_all_files_are_told() -> None:
     ]
 
 
+def test_files_of_one_domain_are_put_together_where_that_is_wanted() -> None:
+    """Their descriptors stand side by side; one that is in both is a mistake of the second."""
+    other = GOOD.replace("key: k", "key: l").encode()
+    merged = load({"a.yaml": GOOD.encode(), "b.yaml": other}, merge=True)
+    assert [line.split(":")[0] for line in dump(merged).splitlines()] == ["d.k", "d.l"]
+    with pytest.raises(RulesError, match=r"b\.yaml:4:5: the descriptor 'k' stands in this list twice"):
+        load({"a.yaml": GOOD.encode(), "b.yaml": GOOD.encode()}, merge=True)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "entry", "covered"),
     [
