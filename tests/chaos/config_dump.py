@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.harness.envoy import Envoy
@@ -53,7 +54,12 @@ def _content(resource: dict[str, Any]) -> tuple[str, Any]:
 
 def _without_versions(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _without_versions(inner) for key, inner in value.items() if key not in _OF_ONE}
+        return {key: _in_order(key, _without_versions(inner)) for key, inner in value.items() if key not in _OF_ONE}
     if isinstance(value, list):
         return [_without_versions(inner) for inner in value]
     return value
+
+
+def _in_order(key: str, value: Any) -> Any:
+    """Endpoints of one locality are a set: Envoy goes on showing the order in which it heard of them first."""
+    return sorted(value, key=json.dumps) if key == "lb_endpoints" else value

@@ -11,7 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,7 +36,8 @@ CHANGES = int(os.environ.get("GATEWAY_TEST_CHANGES", "60"))
 SEED = int(os.environ.get("GATEWAY_TEST_SEED") or random.randrange(1_000_000))
 KILLS = 5
 LIVE_WITHIN = 20.0
-QUIET_WITHIN = 20.0
+QUIET_WITHIN = 45.0
+"""Envoy may wait for up to 30 s before it connects again, after its stream was cut many times."""
 
 KNOWN_GAPS = {("sotw", "NC"): 30.0}
 """Which Envoy may lose requests by which of its response flags, and for how many seconds since the first change that a
@@ -158,15 +159,24 @@ async def until_all_have(envoys: Sequence[Envoy]) -> None:
     """Wait until the Envoys have the same; fails with the first difference."""
     deadline = time.monotonic() + QUIET_WITHIN
     while True:
-        with suppress(NotQuietError):
+        try:
             first, *others = [await asyncio.to_thread(has, envoy) for envoy in envoys]
-            if all(other == first for other in others):
-                assert first["ClustersConfigDump.dynamic_active_clusters"]
-                assert first["EndpointsConfigDump.dynamic_endpoint_configs"]
-                assert first["ListenersConfigDump.dynamic_listeners"]
-                assert first["RoutesConfigDump.dynamic_route_configs"]
-                return
-        assert time.monotonic() < deadline, "the Envoys do not come to have the same"
+            wrong = [
+                f"{envoys[number + 1].settings.node_id}: {part}: {name}"
+                for number, other in enumerate(others)
+                for part in first.keys() | other.keys()
+                for name in first.get(part, {}).keys() | other.get(part, {}).keys()
+                if first.get(part, {}).get(name) != other.get(part, {}).get(name)
+            ]
+        except NotQuietError as error:
+            wrong = [str(error)]
+        if not wrong:
+            assert first["ClustersConfigDump.dynamic_active_clusters"]
+            assert first["EndpointsConfigDump.dynamic_endpoint_configs"]
+            assert first["ListenersConfigDump.dynamic_listeners"]
+            assert first["RoutesConfigDump.dynamic_route_configs"]
+            return
+        assert time.monotonic() < deadline, f"the Envoys do not come to have the same: {wrong}"
         await asyncio.sleep(0.1)
 
 
