@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from controlplane.config.address_rules import Addresses
 from controlplane.config.base import Section, mistake
 from controlplane.config.listener_http import Http
 from controlplane.config.listener_tls import Tls, WrittenRedirect
@@ -29,6 +30,9 @@ class Listener(Section):
     trusted_proxies: int = Field(default=0, ge=0, le=10)
     """How many proxies stand before it, each of which adds the address of whom it hears to `x-forwarded-for`. With 0
     the client is whoever connects, and the header is ignored. With more, nobody else may be able to connect."""
+    addresses: Addresses | None = None
+    """From which addresses connections are taken; others are closed before a byte is read. Behind a proxy that is the
+    proxy: this is how nobody else gets in beside `trusted_proxies`."""
     redirect_to_https: WrittenRedirect = None
     """Send clients to HTTPS instead of serving them, except what proves to a certificate authority whose name this is
     (`/.well-known/acme-challenge/`) and `/health`."""

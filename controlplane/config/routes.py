@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from controlplane.config.actions import Mirrors, Redirect, Replacements, Respond, Rewrite, Split
+from controlplane.config.address_rules import Addresses
 from controlplane.config.authorization import Authorize
 from controlplane.config.base import OneOf, mistake
 from controlplane.config.cors import RouteCors
@@ -134,6 +135,9 @@ class Route(OneOf):
     answers that hold a secret beside what an attacker chooses (BREACH)."""
     max_body: Annotated[int, Size(least=1, most=1 << 30)] | None = None
     """The largest body of a request; 413 beyond. It is read whole before the upstream gets any of it."""
+    addresses: Addresses | None = None
+    """Which clients may use it, by IP address; 403 for others, before anything else is asked. Behind proxies that a
+    listener trusts it is the client's address and not theirs."""
     authenticate: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Who may vouch for the caller: any one of these is enough. Empty is open to all."""
     scopes: Annotated[list[Scope], Unique] = Field(default=[], max_length=_MAX_REFERENCES)

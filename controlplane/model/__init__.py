@@ -14,6 +14,7 @@ from controlplane.model.actions import (
     Variable,
     upstreams_of,
 )
+from controlplane.model.address_rules import AddressRules
 from controlplane.model.cors import Cors, OriginMatch
 from controlplane.model.gateway import Gateway
 from controlplane.model.listeners import (
@@ -40,6 +41,7 @@ from controlplane.model.upstreams import CircuitBreaker, Endpoint, HashKey, Heal
 __all__ = [
     "EDGE",
     "Action",
+    "AddressRules",
     "ApiKeyProvider",
     "Authorization",
     "Canary",

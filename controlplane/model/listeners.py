@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from controlplane.model.address_rules import AddressRules
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateFiles:
@@ -67,4 +69,6 @@ class Listener:
     http: HttpRules = HttpRules()
     trusted_proxies: int = 0
     """How many entries at the end of ``x-forwarded-for`` proxies of ours have made."""
+    addresses: AddressRules | None = None
+    """Peers whose connections are taken."""
     redirect_to_https: HttpsRedirect | None = None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from controlplane.model.actions import Action, HeaderChanges, Replacement
+from controlplane.model.address_rules import AddressRules
 from controlplane.model.cors import Cors
 
 
@@ -117,6 +118,8 @@ class Route:
     max_body: int | None = None
     """Bytes of a request's body."""
     replacements: tuple[Replacement, ...] = ()
+    addresses: AddressRules | None = None
+    """Clients that may use it."""
     cors: Cors | None = None
     idle_timeout: float | None = None
     max_duration: float | None = None

@@ -7,6 +7,7 @@ import ipaddress
 from controlplane import model
 from controlplane.config import GatewayConfig
 from controlplane.config.listener_tls import RedirectToHttps, Tls
+from controlplane.resolve.address_rules import resolve_addresses
 from controlplane.resolve.draft import Draft
 
 
@@ -24,6 +25,7 @@ def resolve_listeners(document: GatewayConfig, draft: Draft) -> None:
                 escaped_slashes=written.http.escaped_slashes,
             ),
             trusted_proxies=written.trusted_proxies,
+            addresses=resolve_addresses(written.addresses),
             tls=_tls(written.tls),
             redirect_to_https=_redirect(written.redirect_to_https),
         )

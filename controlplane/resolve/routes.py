@@ -11,6 +11,7 @@ from controlplane.config.defaults import Defaults
 from controlplane.config.retry import ANY_METHOD, Backoff, Retry
 from controlplane.config.routes import Match, Route, ValueMatch
 from controlplane.resolve.actions import action, header_changes, replacements
+from controlplane.resolve.address_rules import resolve_addresses
 from controlplane.resolve.cors import resolve_cors
 from controlplane.resolve.draft import Draft
 from controlplane.resolve.route_names import derive_names
@@ -47,6 +48,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         compress=tuple(sorted(written.compress)),
         max_body=written.max_body,
         replacements=replacements(written),
+        addresses=resolve_addresses(written.addresses),
         cors=resolve_cors(written, defaults),
         idle_timeout=written.idle_timeout,
         max_duration=written.max_duration,

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from controlplane.model import Route
 from controlplane.translate import names
+from controlplane.translate.filters.address_rules import AddressRulesFilter
 from controlplane.translate.filters.buffer import BufferFilter
 from controlplane.translate.filters.compressor import CompressorFilter
 from controlplane.translate.filters.cors import CorsFilter
@@ -26,6 +27,8 @@ FILTERS: tuple[HttpFilter, ...] = (
     ResponseCleaningFilter(),
     # A preflight has no credentials, and refusing it would hide the real answer from the browser.
     CorsFilter(),
+    # Costs no call, and who may not come at all need not be counted.
+    AddressRulesFilter(),
     # The local flood guard comes here: it costs no call.
     # By IP before authentication: a flood of bad tokens must not reach the signature check.
     RateLimitFilter(name=names.EARLY_RATELIMIT_FILTER, tiers=frozenset({"ip"}), stat_prefix="early"),

@@ -7,21 +7,24 @@ from collections.abc import Sequence
 from envoy.config.core.v3.base_pb2 import TrafficDirection
 from envoy.config.listener.v3.listener_components_pb2 import Filter, FilterChain
 from envoy.config.listener.v3.listener_pb2 import Listener
+from envoy.extensions.filters.network.rbac.v3.rbac_pb2 import RBAC
 
 from controlplane import model
 from controlplane.translate import limits, names
+from controlplane.translate.address_rules import by_peer
 from controlplane.translate.addresses import socket_address
 from controlplane.translate.connection_manager import connection_manager
 from controlplane.translate.listener_tls import transport_socket
 from controlplane.translate.wellknown import duration, packed, uint32
 
+_RBAC = "envoy.filters.network.rbac"
 _HCM = "envoy.filters.network.http_connection_manager"
 
 
 def listener(source: model.Listener, identity_headers: Sequence[str], gateway: model.Gateway) -> Listener:
     """One listener of ``gateway``; ``identity_headers`` are removed from what clients send."""
     manager = connection_manager(source, identity_headers=identity_headers, gateway=gateway)
-    chain = FilterChain(filters=[Filter(name=_HCM, typed_config=packed(manager))])
+    chain = FilterChain(filters=[*_address_rules(source), Filter(name=_HCM, typed_config=packed(manager))])
     if source.tls is not None:
         chain.transport_socket.CopyFrom(transport_socket(source.name, source.tls))
         chain.transport_socket_connect_timeout.CopyFrom(duration(limits.TLS_HANDSHAKE_SECONDS))
@@ -32,3 +35,10 @@ def listener(source: model.Listener, identity_headers: Sequence[str], gateway: m
         per_connection_buffer_limit_bytes=uint32(limits.CONNECTION_BUFFER_BYTES),
         traffic_direction=TrafficDirection.INBOUND,
     )
+
+
+def _address_rules(source: model.Listener) -> list[Filter]:
+    if source.addresses is None:
+        return []
+    rules = RBAC(rules=by_peer(source.addresses), stat_prefix=f"{names.listener_stats(source.name)}.")
+    return [Filter(name=_RBAC, typed_config=packed(rules))]

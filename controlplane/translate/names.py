@@ -20,6 +20,8 @@ POLICY: Final = "default"
 RESPONSE_CLEANING_FILTER: Final = RESERVED_PREFIX + "response_cleaning"
 """What tells of the inside."""
 
+ADDRESS_RULES_FILTER: Final = "envoy.filters.http.rbac"
+
 CORS_FILTER: Final = "envoy.filters.http.cors"
 
 EXT_AUTHZ_FILTER: Final = "envoy.filters.http.ext_authz"

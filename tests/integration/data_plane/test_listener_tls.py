@@ -29,7 +29,7 @@ from tests.harness.rotation import MountedSecret
 from tests.harness.xds import XdsPlane, eventually, running_xds
 from tests.harness.xds_envoy import TRANSPORTS, XdsEnvoy, running_xds_envoy
 
-WRITTEN = (8443, 8444, 8000, 8001, 8002, 8048)
+WRITTEN = (8443, 8444, 8000, 8001, 8002, 8003, 8048)
 SHOP, API = "shop.example.com", "*.api.example.com"
 
 
