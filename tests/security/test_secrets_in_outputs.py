@@ -152,6 +152,7 @@ async def test_no_secret_leaves_a_whole_gateway(tmp_path: Path, monkeypatch: pyt
     outputs += files_in(tmp_path)
     everything = "".join(outputs)
     assert all(word in everything for word in ("gateway_auth_checks_total", '"route":"/places"', "ext_authz check"))
+    assert "'kid': 'one'" in everything, "the keys of the running ext_authz are among what was looked at"
     for secret in (*tokens(), API_KEY, SHARED):
         for part in secret.split("."):
             assert len(part) < 8 or part not in everything, part

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ext_authz.answers import encode
@@ -74,6 +74,8 @@ def test_scopes_are_told_sorted() -> None:
 
 
 @given(st.lists(st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=900), max_size=12))
+@example(["a" * MAX_SCOPES_LENGTH])
+@example(["a" * (MAX_SCOPES_LENGTH // 2), "b" * (MAX_SCOPES_LENGTH // 2)])
 def test_scopes_are_told_whole_or_not_at_all(scopes: list[str]) -> None:
     """A part would say that the rest is not granted; more than its bound is never sent."""
     told = decided(auth_policy(jwt_provider()), scp=scopes).identity.scopes
