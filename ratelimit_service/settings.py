@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from pydantic import Field, SecretStr, field_validator
-from redis.connection import parse_url
+from pydantic import Field, SecretStr
 
 from servicekit.address import Address, AddressSetting
+from servicekit.redis_client import RedisUrl
 from servicekit.settings import XdsClientSettings
-
-_parse: Callable[[str], object] = parse_url  # redis-py has no types here
 
 
 class RateLimitSettings(XdsClientSettings):
@@ -22,7 +18,7 @@ class RateLimitSettings(XdsClientSettings):
     ratelimit_http_bind: AddressSetting = Address(host="127.0.0.1", port=18012)
     """Where health and metrics are."""
 
-    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    redis_url: RedisUrl = SecretStr("redis://127.0.0.1:6379/0")
     """Redis or Valkey that holds the buckets: redis://, rediss:// (TLS) or unix:///path, with user and password
     where needed. The process starts and stays up without it."""
 
@@ -40,13 +36,3 @@ class RateLimitSettings(XdsClientSettings):
     ratelimit_merge_domains: bool = False
     """With ``--config``: let several files hold one domain, whose descriptors are put together. Without it, that is a
     mistake."""
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_redis_url(cls, url: SecretStr) -> SecretStr:
-        try:
-            _parse(url.get_secret_value())
-        except ValueError:
-            # the parser's own words may hold the password
-            raise ValueError("not a Redis URL: write redis://, rediss:// or unix:///path") from None
-        return url
