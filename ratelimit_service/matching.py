@@ -9,10 +9,12 @@ from typing import NamedTuple
 from ratelimit_service.decision import Take
 from ratelimit_service.keys import bucket_key
 from ratelimit_service.policy import CompiledLimit
-from servicekit.contracts.limit_policy import DOMAIN, LIMIT_ENTRY
+from servicekit.contracts.limit_policy import DOMAIN, LIMIT_ENTRY, TIER_ENTRY
 
 IPV6_PREFIX = 64
 """Bits of an IPv6 address that make one caller: a single subscriber has at least this much to change at will."""
+
+_LENGTHS = (2, 3)
 
 
 class Descriptor(NamedTuple):
@@ -39,7 +41,8 @@ def match(find: Callable[[str, str], CompiledLimit | None], domain: str, descrip
     Args:
         find: a limit by its name and ``by``.
         domain: only ``gateway`` has limits.
-        descriptors: ``[("limit", name), (by, caller)]`` each; anything else has no limit.
+        descriptors: ``[("limit", name), (by, caller)]`` each, and perhaps ``("tier", tier)``; anything else has no
+            limit.
     """
     matched = Matched([], [], [])
     for descriptor in descriptors:
@@ -51,9 +54,13 @@ def match(find: Callable[[str, str], CompiledLimit | None], domain: str, descrip
 def _limit(
     find: Callable[[str, str], CompiledLimit | None], entries: tuple[tuple[str, str], ...]
 ) -> CompiledLimit | None:
-    if len(entries) != 2 or entries[0][0] != LIMIT_ENTRY:
+    if len(entries) not in _LENGTHS or entries[0][0] != LIMIT_ENTRY:
         return None
-    return find(entries[0][1], entries[1][0])
+    limit = find(entries[0][1], entries[1][0])
+    if limit is None or len(entries) == _LENGTHS[0]:
+        return limit
+    key, tier = entries[2]
+    return limit.tiers.get(tier, limit) if key == TIER_ENTRY else None
 
 
 def _place(matched: Matched, limit: CompiledLimit, descriptor: Descriptor) -> int:

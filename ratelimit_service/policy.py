@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -12,7 +12,7 @@ from typing import Literal
 from ratelimit_service.bucket import MICROSECONDS, UnfitLimitError, shape
 from ratelimit_service.keys import key_seed
 from ratelimit_service.window import Form, fixed_window, sliding_window
-from servicekit.contracts import Limit, LimitPolicy, Limits
+from servicekit.contracts import Amount, Limit, LimitPolicy, Limits
 from servicekit.contracts.limit_policy import DOMAIN
 from servicekit.retained import Retained
 
@@ -46,6 +46,8 @@ class CompiledLimit:
     on_store_failure: Literal["local", "allow", "deny"]
     seed: hashlib.blake2b = field(compare=False, repr=False)
     """The key of a bucket but for the caller; see :mod:`ratelimit_service.keys`."""
+    tiers: Mapping[str, CompiledLimit] = field(default_factory=dict)
+    """The same limit with the amounts of a tier."""
 
 
 Table = dict[tuple[str, str], CompiledLimit]
@@ -110,7 +112,12 @@ def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
         local_shape=local,
         on_store_failure=limit.on_store_failure,
         seed=key_seed(DOMAIN, limit.name, limit.by, *_counted_anew(limit)),
+        tiers={name: _compile(_of_tier(limit, amount), local_share) for name, amount in limit.tiers.items()},
     )
+
+
+def _of_tier(limit: Limit, amount: Amount) -> Limit:
+    return limit.model_copy(update={**dict(amount), "tiers": {}})
 
 
 def _form(limit: Limit, period_us: int, share: Fraction) -> Form:

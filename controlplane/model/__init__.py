@@ -26,7 +26,7 @@ from controlplane.model.listeners import (
     ListenerTls,
 )
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
-from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit, TokenPlace
+from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit, Tier, TokenPlace
 from controlplane.model.routes import (
     Authorization,
     ClaimCondition,
@@ -77,6 +77,7 @@ __all__ = [
     "Route",
     "RouteMatch",
     "Share",
+    "Tier",
     "TokenPlace",
     "Upstream",
     "ValueMatch",

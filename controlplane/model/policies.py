@@ -79,6 +79,16 @@ IdentityProvider = JwtProvider | ApiKeyProvider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """Other amounts for some callers."""
+
+    name: str
+    requests: int
+    period: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RateLimit:
     """A token bucket, or windows, per caller."""
 
@@ -89,3 +99,4 @@ class RateLimit:
     period: float
     burst: int
     on_store_failure: Literal["local", "allow", "deny"]
+    tiers: tuple[Tier, ...] = ()

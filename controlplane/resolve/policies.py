@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 from controlplane import model
 from controlplane.config import GatewayConfig
 from controlplane.config.authentication import ApiKey
+from controlplane.config.problems import Path
 from controlplane.config.public_keys import Jwks
-from controlplane.config.rate_limits import RateLimit
+from controlplane.config.rate_limits import RateLimit, Tier
 from controlplane.config.token_places import AUTHORIZATION, BEARER, TokenPlace
 from controlplane.config.tokens import ANY, Jwt, TokenAlgorithm
 from controlplane.resolve.draft import Draft
@@ -28,20 +31,26 @@ def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
     for name, written in document.rate_limits.items():
         limit = _rate_limit(name, written)
         draft.rate_limits.append(limit)
-        if written.burst is not None and written.algorithm != "token_bucket":
-            draft.refuse(
-                ("rate_limits", name, "burst"),
-                "no-burst",
-                f"a {written.algorithm} lets `requests` through at once, whatever the burst",
-                "remove burst, or take a token_bucket",
-            )
-        elif written.algorithm == "token_bucket" and limit.burst * limit.period / limit.requests > LONGEST_FILL_SECONDS:
-            draft.refuse(
-                ("rate_limits", name, "burst"),
-                "never-full",
-                f"{limit.burst} tokens at {limit.requests} in {limit.period:g} s would take over a century to gather",
-                "lower burst, or raise requests",
-            )
+        _check_limit(("rate_limits", name), limit, written.burst, draft)
+        for tier in limit.tiers:
+            burst = written.tiers[tier.name].burst
+            _check_limit(("rate_limits", name, "tiers", tier.name), replace(limit, **_amount(tier)), burst, draft)
+        if limit.tiers and limit.by == "ip":
+            message = "limits by ip are asked for before anybody is known"
+            draft.refuse(("rate_limits", name, "tiers"), "tiers-by-ip", message, "limit by user or api_key")
+
+
+def _check_limit(path: Path, limit: model.RateLimit, burst: int | None, draft: Draft) -> None:
+    if burst is not None and limit.algorithm != "token_bucket":
+        message = f"a {limit.algorithm} lets `requests` through at once, whatever the burst"
+        draft.refuse((*path, "burst"), "no-burst", message, "remove burst, or take a token_bucket")
+    elif limit.algorithm == "token_bucket" and limit.burst * limit.period / limit.requests > LONGEST_FILL_SECONDS:
+        message = f"{limit.burst} tokens at {limit.requests} in {limit.period:g} s would take over a century to gather"
+        draft.refuse((*path, "burst"), "never-full", message, "lower burst, or raise requests")
+
+
+def _amount(tier: model.Tier) -> dict[str, Any]:
+    return {"requests": tier.requests, "period": tier.period, "burst": tier.burst}
 
 
 def _jwt(name: str, written: Jwt) -> model.JwtProvider:
@@ -121,4 +130,14 @@ def _rate_limit(name: str, written: RateLimit) -> model.RateLimit:
         period=written.per,
         burst=written.requests if written.burst is None else written.burst,
         on_store_failure=written.on_store_failure,
+        tiers=tuple(_tier(tier, amount, written) for tier, amount in sorted(written.tiers.items())),
+    )
+
+
+def _tier(name: str, written: Tier, limit: RateLimit) -> model.Tier:
+    return model.Tier(
+        name=name,
+        requests=written.requests,
+        period=limit.per if written.per is None else written.per,
+        burst=written.requests if written.burst is None else written.burst,
     )

@@ -8,7 +8,7 @@ from controlplane.model import IdentityProvider, JwtProvider, RateLimit
 from controlplane.translate import names
 from controlplane.translate.auth_rules import RuleBook
 from controlplane.xds.snapshot import Resource, encode_bytes
-from servicekit.contracts import AuthPolicy, Limit, LimitPolicy
+from servicekit.contracts import Amount, AuthPolicy, Limit, LimitPolicy
 
 
 def identity_headers(providers: Iterable[IdentityProvider]) -> tuple[str, ...]:
@@ -47,4 +47,8 @@ def _limit(limit: RateLimit) -> Limit:
         period_seconds=limit.period,
         burst=limit.burst,
         on_store_failure=limit.on_store_failure,
+        tiers={
+            tier.name: Amount(requests=tier.requests, period_seconds=tier.period, burst=tier.burst)
+            for tier in limit.tiers
+        },
     )

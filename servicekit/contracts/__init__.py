@@ -16,10 +16,11 @@ from servicekit.contracts.auth_policy import (
     TokenPlace,
 )
 from servicekit.contracts.base import MOST_OTHERS, Contract, ContractError
-from servicekit.contracts.limit_policy import Limit, LimitPolicy, Limits
+from servicekit.contracts.limit_policy import Amount, Limit, LimitPolicy, Limits
 
 __all__ = [
     "MOST_OTHERS",
+    "Amount",
     "ApiKeyProvider",
     "AuthPolicy",
     "AuthRule",

@@ -22,6 +22,21 @@ its key and the caller as its value: ``[("limit", "per-user"), ("user", "…")]`
 Algorithm = Literal["token_bucket", "fixed_window", "sliding_window"]
 
 
+TIER_ENTRY = "tier"
+"""Key of the third entry, which a limit with :attr:`Limit.tiers` has: the caller's tier."""
+
+NO_TIER = "-"
+"""The tier of a caller who has none; no tier of a policy is called that."""
+
+
+class Amount(Contract):
+    """How much callers of one tier may do."""
+
+    requests: int = Field(gt=0)
+    period_seconds: float = Field(gt=0)
+    burst: int = Field(gt=0)
+
+
 class Limit(Contract):
     """One token bucket, or one row of windows, per caller."""
 
@@ -36,6 +51,8 @@ class Limit(Contract):
     """Tokens that a bucket holds at most. Windows have no use for it."""
     on_store_failure: Literal["local", "allow", "deny"] = "local"
     """What decides while Redis does not: a bucket in this process, yes, or no."""
+    tiers: dict[str, Amount] = Field(default_factory=dict, exclude_if=lambda tiers: not tiers)
+    """Other amounts for callers of these tiers. A caller whose tier changes keeps what was taken."""
 
 
 class Limits(Contract):

@@ -16,9 +16,9 @@ from envoy.type.v3.http_status_pb2 import HttpStatus, StatusCode
 from controlplane.model import RateLimit
 from controlplane.translate.http_filter import RouteContext
 from controlplane.translate.wellknown import duration
-from servicekit.contracts.auth_policy import METADATA_API_KEY, METADATA_NAMESPACE, METADATA_USER
+from servicekit.contracts.auth_policy import METADATA_API_KEY, METADATA_NAMESPACE, METADATA_TIER, METADATA_USER
 from servicekit.contracts.data_plane import CLIENT_ADDRESS_HEADER, RATELIMIT_CLUSTER
-from servicekit.contracts.limit_policy import DOMAIN, LIMIT_ENTRY
+from servicekit.contracts.limit_policy import DOMAIN, LIMIT_ENTRY, NO_TIER, TIER_ENTRY
 
 _TIMEOUT = 0.1
 _METADATA_KEYS: Mapping[str, str] = {"user": METADATA_USER, "api_key": METADATA_API_KEY}
@@ -60,7 +60,8 @@ class RateLimitFilter:
 
 def _descriptor(limit: RateLimit) -> RouteRateLimit:
     generic_key = RouteRateLimit.Action.GenericKey(descriptor_key=LIMIT_ENTRY, descriptor_value=limit.name)
-    return RouteRateLimit(actions=[RouteRateLimit.Action(generic_key=generic_key), _caller(limit)])
+    actions = [RouteRateLimit.Action(generic_key=generic_key), _caller(limit)]
+    return RouteRateLimit(actions=[*actions, _tier()] if limit.tiers else actions)
 
 
 def _caller(limit: RateLimit) -> RouteRateLimit.Action:
@@ -71,3 +72,13 @@ def _caller(limit: RateLimit) -> RouteRateLimit.Action:
     key = MetadataKey(key=METADATA_NAMESPACE, path=[MetadataKey.PathSegment(key=_METADATA_KEYS[limit.by])])
     # Absent metadata drops the whole descriptor (skip_if_absent would send it without the caller).
     return action(metadata=action.MetaData(descriptor_key=limit.by, metadata_key=key, source=action.MetaData.DYNAMIC))
+
+
+def _tier() -> RouteRateLimit.Action:
+    action = RouteRateLimit.Action
+    key = MetadataKey(key=METADATA_NAMESPACE, path=[MetadataKey.PathSegment(key=METADATA_TIER)])
+    return action(
+        metadata=action.MetaData(
+            descriptor_key=TIER_ENTRY, metadata_key=key, source=action.MetaData.DYNAMIC, default_value=NO_TIER
+        )
+    )

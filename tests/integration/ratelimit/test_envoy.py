@@ -14,6 +14,7 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from google.protobuf.any_pb2 import Any
 from google.protobuf.struct_pb2 import Struct
 
+from controlplane.model import Tier
 from controlplane.translate import translate_release
 from servicekit.contracts import LimitPolicy
 from tests.harness import decisions
@@ -32,13 +33,17 @@ class Gateway:
     client: httpx.AsyncClient
     envoy: Envoy
     rig: Rig
+    authz: decisions.Authz
 
 
-def alice() -> CheckResponse:
+PRO = Tier(name="pro", requests=3, period=60.0, burst=3)
+
+
+def alice(**more: str) -> CheckResponse:
     """ext_authz: the caller is alice."""
     answer = CheckResponse(dynamic_metadata=Struct())
     answer.ok_response.SetInParent()
-    answer.dynamic_metadata.update({"user_id": "alice", "user": "platform:alice"})
+    answer.dynamic_metadata.update({"user_id": "alice", "user": "platform:alice", **more})
     return answer
 
 
@@ -53,6 +58,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
                 g.route("/by-ip", rate_limits=("per-ip",)),
                 g.route("/by-user", authenticate=("platform",), rate_limits=("per-user",)),
                 g.route("/by-day", authenticate=("platform",), rate_limits=("a-day",)),
+                g.route("/by-tier", authenticate=("platform",), rate_limits=("tiered",)),
                 g.route("/by-both", authenticate=("platform",), rate_limits=("wide", "per-user")),
                 listeners=(g.listener(port),),
                 upstreams=(g.upstream(port=echo.port),),
@@ -62,6 +68,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
                     g.rate_limit("wide", "ip", burst=100),
                     g.rate_limit("a-day", "user", burst=2, requests=2, period=86_400.0, algorithm="fixed_window"),
                     g.rate_limit("per-user", "user", burst=3, requests=20),
+                    g.rate_limit("tiered", "user", burst=1, requests=1, tiers=(PRO,)),
                 ),
             )
         )
@@ -80,7 +87,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
             envoy = stack.enter_context(
                 running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder)
             )
-            yield Gateway(client, envoy, rig)
+            yield Gateway(client, envoy, rig, authz)
 
 
 async def test_over_the_limit_is_a_problem_with_all_the_headers(gateway: Gateway) -> None:
@@ -123,6 +130,20 @@ async def test_a_window_says_when_it_ends(gateway: Gateway) -> None:
     for answer in answers:
         assert 0 <= (int(answer.headers["ratelimit-reset"]) - of_the_day) % 86_400 < 30
     assert answers[2].headers["retry-after"] == answers[2].headers["ratelimit-reset"]
+
+
+async def test_a_tier_has_its_own_amount(gateway: Gateway) -> None:
+    """Who has none, or one that the limit does not know, has the limit's own; who changes keeps what was taken."""
+    for tier in ({}, {"tier": "unheard-of"}):
+        gateway.authz.answer = alice(user=f"platform:{len(tier)}", **tier)
+        answers = [await gateway.client.get("/by-tier") for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 429]
+    gateway.authz.answer = alice(tier="pro")
+    answers = [await gateway.client.get("/by-tier") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["ratelimit-limit"] for answer in answers] == ["3"] * 4
+    gateway.authz.answer = alice()
+    assert (await gateway.client.get("/by-tier")).status_code == 429
 
 
 async def test_two_filters_do_not_write_the_headers_twice(gateway: Gateway) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ratelimit_service.matching import Descriptor, match
+from servicekit.contracts import Amount
 from tests.unit.ratelimit_service.builders import book, descriptor, limit
 
 PER_USER, PER_IP = limit(), limit("per-ip", "ip")
@@ -78,3 +79,21 @@ def test_an_ipv6_caller_is_its_network(one: str, other: str, same: bool) -> None
 def test_only_addresses_are_cut() -> None:
     """A user whose name looks like an address is taken whole."""
     assert len(set(keys_of(descriptor(caller="2001:db8::1"), descriptor(caller="2001:db8::2")))) == 2
+
+
+def test_a_tier_changes_the_amount_and_not_the_bucket() -> None:
+    """Of a limit that has it; any other is as none."""
+    pro_amount = Amount(requests=600, period_seconds=60, burst=600)
+    tiered = limit("tiered").model_copy(update={"tiers": {"pro": pro_amount}})
+    find = book(tiered).find
+
+    def found(*tier: tuple[str, str]) -> tuple[bytes, int]:
+        (take,) = match(find, "gateway", [Descriptor((("limit", "tiered"), ("user", "alice"), *tier), 1)]).takes
+        return take.key, take.shape.burst
+
+    plain, pro = found(), found(("tier", "pro"))
+    assert plain == found(("tier", "free")) == found(("tier", "-"))
+    assert pro == (plain[0], 600) != plain
+    assert (
+        match(find, "gateway", [Descriptor((("limit", "tiered"), ("user", "alice"), ("plan", "pro")), 1)]).takes == []
+    )
