@@ -90,7 +90,7 @@ def test_what_a_route_uses_is_to_blame_and_not_the_route() -> None:
     ]
     routes = [route("/1"), route("/2", upstream="b", timeout="5s")]
     (problem,) = found(document(upstreams=upstreams, routes=routes), refusing("/bad"))
-    assert problem.path == ("upstreams", 1, "health_check")
+    assert problem.path == ("upstreams", 1, "health_check", "path")
 
 
 def test_what_can_not_be_left_out_stands_at_its_member() -> None:
