@@ -14,12 +14,12 @@ _MAX_TOKENS = 1_000_000_000
 
 
 class Tier(Section):
-    """How much callers of one tier may do. What is not written is as for everybody."""
+    """How much callers of one tier may do."""
 
     requests: int = Field(ge=1, le=_MAX_TOKENS)
     """Requests that each caller may make, on average, in the time `per`."""
     per: Annotated[float, Duration(least=1, most=31_536_000)] | None = None
-    """The time that `requests` are for."""
+    """The time that `requests` are for; without it, the limit's own."""
     burst: int | None = Field(default=None, ge=1, le=_MAX_TOKENS)
     """Requests at once after a quiet time; without it, as many as `requests`."""
 
