@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.harness.golden import Golden
+from tests.harness.watchdog import Watchdog
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -15,6 +16,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=False,
         help="rewrite the golden files with what the code gives now, and delete those that it gives no more",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let no test hold the run for ever: a minute beyond its timeout its process ends."""
+    config.pluginmanager.register(Watchdog(grace=60))
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ async def test_client_certificates_of_nobody(edge: Edge, tmp_path: Path) -> None
     context, stranger = edge.trust(), Authority(tmp_path).member("stranger")
     context.load_cert_chain(stranger / "tls.crt", stranger / "tls.key")
     before = len(edge.echo.requests)
-    with pytest.raises(httpx.TransportError):
+    with pytest.raises((httpx.TransportError, ssl.SSLError)):  # an alert after the handshake arrives unmapped
         await edge.get(8444, "/", context)
     assert len(edge.echo.requests) == before
 
