@@ -1,4 +1,4 @@
-"""Tells when the newest revision is another, or something became of it: here at once, on other replicas by NOTIFY.
+"""Tells when something in a table is another than before: here at once, on other replicas by NOTIFY.
 
 A notification is only a bell: what is new is read from the table. Bells are lost with the connection that they would
 come over, so the table is read again whenever that was lost, and every few seconds in any case.
@@ -9,17 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from controlplane.store.errors import StoreError, as_store_error
 from controlplane.store.sql import Database
-from controlplane.store.tables import revisions
-
-CHANNEL = "gateway_revisions"
+from controlplane.store.tables import api_keys, revisions
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -34,16 +33,41 @@ _POLL_POSTGRESQL = 3.0
 _log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is followed."""
+
+    name: str
+    """For people."""
+    channel: str
+    """PostgreSQL's, for notifications."""
+    newest: Select[Any]
+    """Gives a row that is another whenever there is something new; its first column is the number that is told."""
+
+
+_REVISION = (revisions.c.number, revisions.c.outcome, revisions.c.groups)
+REVISIONS = Subject(
+    "newest revision", "gateway_revisions", select(*_REVISION).order_by(revisions.c.number.desc()).limit(1)
+)
+"""The newest revision, and what became of it."""
+
+API_KEYS = Subject(
+    "last change of an API key", "gateway_api_keys", select(func.coalesce(func.max(api_keys.c.change), 0))
+)
+
+
 class Changes:
-    """The newest revision's number, for everybody who follows it.
+    """The number of what is newest, for everybody who follows it.
 
     Args:
-        database: where revisions are.
+        database: where it is.
+        subject: what it is.
         listening: gives connections of their own to those who listen; ``None`` on SQLite.
     """
 
-    def __init__(self, database: Database, *, listening: AsyncEngine | None) -> None:
+    def __init__(self, database: Database, subject: Subject, *, listening: AsyncEngine | None) -> None:
         self._database = database
+        self._subject = subject
         self._listening = listening
         self._poll = _POLL_POSTGRESQL if listening is not None else _POLL_SQLITE
         self._bells: set[asyncio.Event] = set()
@@ -55,7 +79,7 @@ class Changes:
             bell.set()
 
     async def follow(self) -> AsyncIterator[int]:
-        """See :meth:`~controlplane.store.revision.RevisionStore.changes`."""
+        """Its number: now, and again whenever there is another one or something else about it."""
         bell = asyncio.Event()
         self._bells.add(bell)
         listener = self._start_listener(bell)
@@ -82,26 +106,31 @@ class Changes:
     def _start_listener(self, bell: asyncio.Event) -> set[asyncio.Task[None]]:
         if self._listening is None:
             return set()
-        task = asyncio.create_task(_listen(self._listening, bell.set), name="revisions of other replicas")
+        listening = _listen(self._listening, self._subject.channel, bell.set)
+        task = asyncio.create_task(listening, name=f"{self._subject.name} on other replicas")
         self._listeners.add(task)
         task.add_done_callback(self._listeners.discard)
         return {task}
 
-    async def _look(self) -> tuple[int, str, str] | None:
-        """Number, outcome and groups of the newest; waits until the database answers."""
-        newest = select(revisions.c.number, revisions.c.outcome, revisions.c.groups)
+    async def tell(self, connection: AsyncConnection) -> None:
+        """Ring on other replicas, when the transaction is committed and not before."""
+        if connection.dialect.name == "postgresql":
+            await connection.execute(select(func.pg_notify(self._subject.channel, "")))
+
+    async def _look(self) -> tuple[int, str] | None:
+        """The number of the newest, and all that is told of it; waits until the database answers."""
         pause = _FIRST_PAUSE
         while True:
             try:
-                async with self._database.reading("the newest revision cannot be read") as connection:
-                    row = (await connection.execute(newest.order_by(revisions.c.number.desc()).limit(1))).one_or_none()
+                async with self._database.reading(f"the {self._subject.name} cannot be read") as connection:
+                    row = (await connection.execute(self._subject.newest)).one_or_none()
             except StoreError as error:
                 if pause == _FIRST_PAUSE:
-                    _log.warning("the newest revision is not known; asking again until it is", reason=str(error))
+                    _log.warning(f"the {self._subject.name} is not known; asking until it is", reason=str(error))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _LONGEST_PAUSE)
             else:
-                return None if row is None else (row.number, row.outcome, repr(row.groups))
+                return None if row is None else (row[0], repr(row[1:]))
 
 
 async def _end(tasks: set[asyncio.Task[None]]) -> None:
@@ -111,13 +140,7 @@ async def _end(tasks: set[asyncio.Task[None]]) -> None:
         await asyncio.wait(tasks)
 
 
-async def tell(connection: AsyncConnection) -> None:
-    """Ring on other replicas, when the transaction is committed and not before."""
-    if connection.dialect.name == "postgresql":
-        await connection.execute(select(func.pg_notify(CHANNEL, "")))
-
-
-async def _listen(engine: AsyncEngine, ring: Callable[[], None]) -> None:
+async def _listen(engine: AsyncEngine, channel: str, ring: Callable[[], None]) -> None:
     """Ring for every notification, and whenever some may have been missed."""
     pause = _FIRST_PAUSE
     while True:
@@ -125,7 +148,7 @@ async def _listen(engine: AsyncEngine, ring: Callable[[], None]) -> None:
             with as_store_error("notifications cannot be had"):
                 async with asyncio.timeout(_CONNECT_DEADLINE) as deadline, engine.connect() as connection:
                     driver: Any = (await connection.get_raw_connection()).driver_connection
-                    await driver.add_listener(CHANNEL, lambda *_notification: ring())
+                    await driver.add_listener(channel, lambda *_notification: ring())
                     deadline.reschedule(None)
                     pause = _FIRST_PAUSE
                     ring()

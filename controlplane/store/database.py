@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from controlplane.store.changes import Changes
+from controlplane.store.changes import API_KEYS, REVISIONS, Changes
 from controlplane.store.errors import StoreError, as_store_error
 from controlplane.store.sql import Database
+from controlplane.store.sql_api_keys import SqlApiKeyStore
 from controlplane.store.sql_audit import SqlAuditLog
 from controlplane.store.sql_nodes import SqlNodeStore
 from controlplane.store.sql_revisions import SqlRevisionStore
@@ -68,18 +69,21 @@ async def open_store(url: str) -> Store:
 
 def _assemble(engine: AsyncEngine, listening: AsyncEngine | None) -> Store:
     database = Database(engine, deadline=_DEADLINE)
-    changes = Changes(database, listening=listening)
+    changes = Changes(database, REVISIONS, listening=listening)
+    key_changes = Changes(database, API_KEYS, listening=listening)
 
     async def dispose() -> None:
         await changes.close()
+        await key_changes.close()
         await database.close()
 
     return Store(
         revisions=SqlRevisionStore(database, changes),
         audit=SqlAuditLog(database),
         tokens=SqlTokenStore(database),
+        api_keys=SqlApiKeyStore(database, key_changes),
         nodes=SqlNodeStore(database),
-        transfer=SqlTransfer(database, ring=changes.ring),
+        transfer=SqlTransfer(database, followers=(changes, key_changes)),
         is_shared=listening is not None,
         dispose=dispose,
     )

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from sqlalchemy import Table, delete, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store.audit import IMPORT_ACTION, AuditEntry
-from controlplane.store.changes import tell
+from controlplane.store.changes import Changes
 from controlplane.store.errors import TransferError
 from controlplane.store.sql import Database, Turn
 from controlplane.store.sql_audit import append_entry, read_entry
 from controlplane.store.sql_upsert import insert_missing
-from controlplane.store.tables import audit, nodes, origins, revisions, tokens
+from controlplane.store.tables import api_keys, audit, nodes, origins, revisions, tokens
 from controlplane.store.transfer_lines import EndLine, HeaderLine, read_line
 
 _DEADLINE = 600.0
@@ -27,6 +27,7 @@ _MOST_ATTEMPTS = 1000
 _TABLES: Mapping[str, Table] = {
     "origin": origins,
     "token": tokens,
+    "api_key": api_keys,
     "node": nodes,
     "revision": revisions,
     "audit": audit,
@@ -41,7 +42,9 @@ async def check_empty(connection: AsyncConnection) -> tuple[AuditEntry, ...]:
     Raises:
         TransferError: something else is in the store.
     """
-    if await _count(connection, tokens) or await _count(connection, revisions) > 1:
+    if await _count(connection, tokens) or await _count(connection, api_keys):
+        raise TransferError("nothing was imported: the store is not empty")
+    if await _count(connection, revisions) > 1:
         raise TransferError("nothing was imported: the store is not empty")
     if await _count(connection, audit) > _MOST_ATTEMPTS:
         raise TransferError("nothing was imported: the audit log is not empty")
@@ -51,8 +54,10 @@ async def check_empty(connection: AsyncConnection) -> tuple[AuditEntry, ...]:
     return entries
 
 
-async def import_rows(database: Database, spool: IO[bytes], counts: Mapping[str, int]) -> None:
-    """Read the lines of ``spool`` from its start, and commit them all."""
+async def import_rows(
+    database: Database, spool: IO[bytes], counts: Mapping[str, int], followers: Iterable[Changes]
+) -> None:
+    """Read the lines of ``spool`` from its start, commit them all, and tell the ``followers`` of other replicas."""
     async with database.writing("nothing was imported", *Turn, deadline=_DEADLINE) as connection:
         attempts = await check_empty(connection)
         if attempts:
@@ -67,8 +72,8 @@ async def import_rows(database: Database, spool: IO[bytes], counts: Mapping[str,
                 else:
                     await connection.execute(insert(_TABLES[kind]), rows)
         await _put_back(connection, attempts)
-        if counts["revision"]:
-            await tell(connection)
+        for changes in followers:
+            await changes.tell(connection)
 
 
 def _read(spool: IO[bytes]) -> dict[str, list[dict[str, Any]]]:

@@ -23,6 +23,7 @@ class Turn(IntEnum):
     AUDIT = 0x6761_7465_7761_7933
     TOKENS = 0x6761_7465_7761_7934
     NODES = 0x6761_7465_7761_7935
+    API_KEYS = 0x6761_7465_7761_7936
 
 
 class Database:

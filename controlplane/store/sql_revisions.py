@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store.changes import Changes, tell
+from controlplane.store.changes import Changes
 from controlplane.store.errors import ConflictError
 from controlplane.store.revision import Outcome, Revision, RevisionHead
 from controlplane.store.sql import LARGEST_PAGE, Database, Turn
@@ -52,7 +52,7 @@ class SqlRevisionStore:
                 text=text,
             )
             await connection.execute(insert(revisions).values(revision_row(revision)))
-            await tell(connection)
+            await self._changes.tell(connection)
         self._changes.ring()
         return revision
 
@@ -101,7 +101,7 @@ class SqlRevisionStore:
             if not changed:
                 there = select(revisions.c.number).where(revisions.c.number == number)
                 return (await connection.execute(there)).first() is not None
-            await tell(connection)
+            await self._changes.tell(connection)
         self._changes.ring()
         return True
 

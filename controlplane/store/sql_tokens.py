@@ -10,7 +10,7 @@ from sqlalchemy import Row, insert, or_, select, update
 
 from controlplane.store.sql import LARGEST_PAGE, Database, Turn
 from controlplane.store.tables import tokens
-from controlplane.store.tokens import ROLES, Token, make_token, secret_digest
+from controlplane.store.tokens import ROLES, TOKEN_TEXT, Token, secret_digest
 
 _TOUCH_SECONDS = 60.0
 _TOUCHES = 10_000
@@ -32,7 +32,7 @@ class SqlTokenStore:
             raise ValueError(f"a role is one of {', '.join(ROLES)}")
         if not all(scope.startswith("/") for scope in scopes):
             raise ValueError("a scope is the beginning of a path")
-        text = make_token()
+        text = TOKEN_TEXT.make()
         token = Token(
             id=text.id,
             name=name,
@@ -46,7 +46,7 @@ class SqlTokenStore:
         )
         async with self._database.writing("the token was not made", Turn.TOKENS) as connection:
             await connection.execute(insert(tokens).values(token_row(token)))
-        return token, text.write()
+        return token, TOKEN_TEXT.write(text)
 
     async def find(self, token_id: str) -> Token | None:
         """One token."""

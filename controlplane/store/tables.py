@@ -124,6 +124,27 @@ tokens = Table(
     Column("last_used_at", UtcDateTime),
 )
 
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("number", _Serial, primary_key=True, autoincrement=True),
+    Column("id", Words, nullable=False, unique=True),
+    Column("provider", Words, nullable=False),
+    Column("owner", Words, nullable=False),
+    Column("tier", Words, nullable=False),
+    Column("scopes", Json, nullable=False),
+    Column("metadata", Json, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("previous_digest", String(64), nullable=False),
+    Column("previous_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("rotated_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    Column("revoked_at", UtcDateTime),
+    # Of all keys: who has read up to a number has missed nothing.
+    Column("change", BigInteger, nullable=False),
+)
+
 nodes = Table(
     "nodes",
     metadata,

@@ -6,11 +6,12 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
-from controlplane.store.token_text import TokenText, make_token, read_token
+from servicekit.credential_text import CredentialForm
 
-__all__ = ["ROLES", "Token", "TokenRole", "TokenStore", "TokenText", "make_token", "read_token", "secret_digest"]
+TOKEN_TEXT: Final = CredentialForm("gwt")
+"""How a token is written."""
 
 TokenRole = Literal["viewer", "operator", "admin"]
 ROLES = ("viewer", "operator", "admin")

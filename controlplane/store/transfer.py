@@ -6,18 +6,20 @@ import asyncio
 import hashlib
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from typing import IO, Any
 
 from sqlalchemy import Column, Row, select
 
+from controlplane.store.changes import Changes
 from controlplane.store.errors import TransferError, as_store_error
 from controlplane.store.importing import check_empty, import_rows
 from controlplane.store.sql import Database
+from controlplane.store.sql_api_keys import read_api_key
 from controlplane.store.sql_audit import read_entry
 from controlplane.store.sql_revisions import read_revision
 from controlplane.store.sql_tokens import read_row
-from controlplane.store.tables import audit, nodes, origins, revisions, tokens
+from controlplane.store.tables import api_keys, audit, nodes, origins, revisions, tokens
 from controlplane.store.transfer_check import KINDS, Check
 from controlplane.store.transfer_lines import (
     LARGEST_LINE,
@@ -26,6 +28,7 @@ from controlplane.store.transfer_lines import (
     Line,
     NodeLine,
     OriginLine,
+    api_key_line,
     audit_line,
     revision_line,
     token_line,
@@ -44,12 +47,12 @@ class SqlTransfer:
 
     Args:
         database: where everything is.
-        ring: called when revisions were imported.
+        followers: hear of what was imported.
     """
 
-    def __init__(self, database: Database, *, ring: Callable[[], None]) -> None:
+    def __init__(self, database: Database, *, followers: Sequence[Changes]) -> None:
         self._database = database
-        self._ring = ring
+        self._followers = followers
 
     async def export(self) -> AsyncIterator[str]:
         """Everything."""
@@ -70,8 +73,9 @@ class SqlTransfer:
             async for batch in _batches(lines):
                 await asyncio.to_thread(_keep, spool, check, batch)
             counts = check.finish()
-            await import_rows(self._database, spool, counts)
-        self._ring()
+            await import_rows(self._database, spool, counts, self._followers)
+        for changes in self._followers:
+            changes.ring()
         return counts
 
     async def _lines(self) -> AsyncIterator[Line]:
@@ -80,6 +84,8 @@ class SqlTransfer:
             yield OriginLine(origin=row.origin, digest=row.digest)
         async for row in self._rows(tokens.c.number):
             yield token_line(read_row(row))
+        async for row in self._rows(api_keys.c.number):
+            yield api_key_line(read_api_key(row))
         async for row in self._rows(nodes.c.id):
             yield NodeLine(**row._mapping)
         # The newest first: when the oldest are pruned in the meantime, there is no gap.

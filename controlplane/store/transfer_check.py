@@ -9,6 +9,7 @@ from controlplane.store.errors import TransferError
 from controlplane.store.sql_audit import Chain
 from controlplane.store.transfer_lines import (
     VERSION,
+    ApiKeyLine,
     AuditLine,
     EndLine,
     HeaderLine,
@@ -20,9 +21,9 @@ from controlplane.store.transfer_lines import (
     read_line,
 )
 
-KINDS = ("revision", "audit", "token", "node", "origin")
+KINDS = ("revision", "audit", "token", "api_key", "node", "origin")
 _MOST_NAMED = 200_000
-"""Tokens, nodes and origins that one export may have: their names are remembered while it is read."""
+"""Tokens, API keys, nodes and origins that one export may have: their names are remembered while it is read."""
 
 
 class Check:
@@ -77,7 +78,7 @@ class Check:
             case AuditLine():
                 if not self._chain.add(line.entry()):
                     raise self._wrong("the chain of the audit log is broken here")
-            case TokenLine() | NodeLine():
+            case TokenLine() | ApiKeyLine() | NodeLine():
                 self._check_name(line.kind, line.id)
             case OriginLine():
                 self._check_name(line.kind, line.origin)
@@ -103,7 +104,8 @@ class Check:
         names.add(name)
 
     def _end(self, line: EndLine) -> None:
-        if line.digest != self._hash.hexdigest() or line.counts != {kind: self._counts[kind] for kind in KINDS}:
+        said = dict.fromkeys(KINDS, 0) | line.counts  # what was written before there were API keys counts none
+        if line.digest != self._hash.hexdigest() or said != {kind: self._counts[kind] for kind in KINDS}:
             raise self._wrong("this is not the end of the lines before: some are missing, or were changed")
         self._ended = True
 

@@ -18,6 +18,7 @@ from pydantic import (
     ValidationError,
 )
 
+from controlplane.store.api_keys import ApiKey
 from controlplane.store.audit import AuditEntry
 from controlplane.store.errors import TransferError
 from controlplane.store.nodes import NodeRecord
@@ -37,7 +38,7 @@ def _check_storable(text: str) -> str:
     return text
 
 
-def _check_json(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _check_json(value: dict[str, Any]) -> dict[str, Any]:
     storable_json(value)
     return value
 
@@ -94,6 +95,26 @@ class TokenLine(_Line):
     expires_at: _Moment | None
     revoked_at: _Moment | None
     last_used_at: _Moment | None
+
+
+class ApiKeyLine(_Line):
+    """An API key, which goes on working where its hash is made with the same secret."""
+
+    kind: Literal["api_key"] = "api_key"
+    id: Annotated[str, Field(pattern=r"^[0-9A-Za-z]{1,64}$")]
+    provider: _Words
+    owner: _Words
+    tier: _Words
+    scopes: list[_Words]
+    metadata: Annotated[dict[str, str], AfterValidator(_check_json)]
+    digest: _Digest
+    previous_digest: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+    previous_until: _Moment | None
+    created_at: _Moment
+    rotated_at: _Moment | None
+    expires_at: _Moment | None
+    revoked_at: _Moment | None
+    change: _Number
 
 
 class NodeLine(_Line):
@@ -170,7 +191,7 @@ class EndLine(_Line):
     """SHA-256 over all lines before, each with a line feed."""
 
 
-Line: TypeAlias = HeaderLine | OriginLine | TokenLine | NodeLine | RevisionLine | AuditLine | EndLine
+Line: TypeAlias = HeaderLine | OriginLine | TokenLine | ApiKeyLine | NodeLine | RevisionLine | AuditLine | EndLine
 
 _reader: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
@@ -200,6 +221,12 @@ def token_line(token: Token) -> TokenLine:
     """A token as a line."""
     values = {name: getattr(token, name) for name in TokenLine.model_fields if name != "kind"}
     return TokenLine(**values | {"scopes": list(token.scopes)})
+
+
+def api_key_line(key: ApiKey) -> ApiKeyLine:
+    """An API key as a line."""
+    values = {name: getattr(key, name) for name in ApiKeyLine.model_fields if name != "kind"}
+    return ApiKeyLine(**values | {"scopes": list(key.scopes), "metadata": dict(key.metadata)})
 
 
 def node_line(record: NodeRecord) -> NodeLine:

@@ -14,7 +14,8 @@ from controlplane.admin.api import Limits
 from controlplane.admin.security.access import UnguardedOperationError, api_routes, check_every_operation, role_of
 from controlplane.admin.security.identity import Role
 from controlplane.admin.security.limits import Rate
-from controlplane.store.tokens import TokenText, make_token, read_token
+from controlplane.store.tokens import TOKEN_TEXT
+from servicekit.credential_text import Credential
 from tests.harness.admin import DOCUMENT, TOKEN, Admin, running_admin
 
 SECTIONS = ("listeners", "upstreams", "routes", "authentication", "rate_limits", "node_groups")
@@ -90,11 +91,11 @@ async def test_nobody_gets_anything(admin: Admin) -> None:
     await admin.store.tokens.revoke(revoked.split("_")[1])
     off = good[:20] + ("A" if good[20] != "A" else "B") + good[21:]
     (token,) = [one for one in await admin.store.tokens.page() if one.id == good.split("_")[1]]
-    digest_as_secret = TokenText(token.id, token.digest[:43]).write()
-    another_secret = TokenText(token.id, make_token().secret).write()
-    another_id = TokenText(make_token().id, make_token().secret).write()
+    digest_as_secret = TOKEN_TEXT.write(Credential(token.id, token.digest[:43]))
+    another_secret = TOKEN_TEXT.write(TOKEN_TEXT.make(token.id))
+    another_id = TOKEN_TEXT.write(TOKEN_TEXT.make())
     forged = (off, digest_as_secret, another_secret, another_id)
-    assert all(read_token(one) for one in forged[1:]), "these have to get as far as the store"
+    assert all(TOKEN_TEXT.read(one) for one in forged[1:]), "these have to get as far as the store"
     for bearer in (None, "rubbish", TOKEN[:-1], TOKEN + "x", expired, revoked, *forged):
         assert set((await statuses(admin, bearer)).values()) == {401}, bearer
     assert (await admin.http.get("/api/v1/document")).text == DOCUMENT

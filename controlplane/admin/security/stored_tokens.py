@@ -10,7 +10,7 @@ from cachetools import LRUCache, TTLCache
 
 from controlplane.admin.security.identity import Credentials, Identity, Role, Unprovable
 from controlplane.store import StoreError
-from controlplane.store.tokens import Token, TokenStore, read_token
+from controlplane.store.tokens import TOKEN_TEXT, Token, TokenStore
 
 _REMEMBERED_SECONDS = 1.0
 _REMEMBERED = 1000
@@ -34,7 +34,7 @@ class StoredTokens:
 
     async def identify(self, credentials: Credentials) -> Identity | None:
         """Who the token was made for."""
-        read = read_token(credentials.bearer) if credentials.bearer is not None else None
+        read = TOKEN_TEXT.read(credentials.bearer) if credentials.bearer is not None else None
         if read is None:
             return None
         token = await self._find(read.id)

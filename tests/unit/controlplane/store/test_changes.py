@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from controlplane.store import Outcome, Store, open_store
-from controlplane.store.changes import Changes
+from controlplane.store.changes import REVISIONS, Changes
 from controlplane.store.sql_revisions import SqlRevisionStore
 from tests.harness.postgres import Postgres, running_postgres
 
@@ -160,7 +160,7 @@ async def test_who_gets_no_notifications_looks(postgres: Postgres) -> None:
     try:
         assert isinstance(two.revisions, SqlRevisionStore)
         database = two.revisions._database
-        deaf = replace(two, revisions=SqlRevisionStore(database, Changes(database, listening=nowhere)))
+        deaf = replace(two, revisions=SqlRevisionStore(database, Changes(database, REVISIONS, listening=nowhere)))
         async with following(deaf) as heard:
             await seconds_until_heard(one, heard, within=5)
             await seconds_until_heard(one, heard, within=5)

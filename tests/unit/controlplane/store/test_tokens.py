@@ -15,7 +15,8 @@ from sqlalchemy import event
 
 from controlplane.store import Store
 from controlplane.store.sql_tokens import SqlTokenStore
-from controlplane.store.tokens import TokenStore, TokenText, make_token, read_token, secret_digest
+from controlplane.store.tokens import TOKEN_TEXT, TokenStore, secret_digest
+from servicekit.credential_text import Credential
 
 pytestmark = pytest.mark.xdist_group("postgres")
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -31,7 +32,7 @@ def tokens(everything: Store) -> TokenStore:
 async def test_a_token_comes_back_without_its_secret(tokens: TokenStore) -> None:
     """Name, role, scopes and expiry are kept; of the secret there is only the hash, and it matches."""
     made, text = await tokens.create(name="ci ü", role="operator", scopes=("/routes/team-a-",), expires_at=NOW)
-    read = read_token(text)
+    read = TOKEN_TEXT.read(text)
     assert read is not None
     found = await tokens.find(read.id)
     assert found == made
@@ -39,7 +40,7 @@ async def test_a_token_comes_back_without_its_secret(tokens: TokenStore) -> None
     assert (found.revoked_at, found.last_used_at) == (None, None)
     assert found.digest == secret_digest(read.secret)
     assert found.matches(read.secret)
-    assert not found.matches(make_token().secret)
+    assert not found.matches(TOKEN_TEXT.make().secret)
     assert read.secret not in repr(found)
     assert read.secret not in repr(read)
 
@@ -114,7 +115,7 @@ async def test_use_is_written_once_a_minute(tokens: TokenStore) -> None:
 
 def test_a_token_has_256_bits_and_its_pattern() -> None:
     """What a scanner for leaked secrets looks for, and no two are the same."""
-    texts = {make_token().write() for _ in range(100)}
+    texts = {TOKEN_TEXT.write(TOKEN_TEXT.make()) for _ in range(100)}
     assert len(texts) == 100
     assert all(re.fullmatch(r"gwt_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}", text) for text in texts)
     assert 62**43 > 2**256
@@ -128,25 +129,25 @@ def test_a_token_has_256_bits_and_its_pattern() -> None:
 )
 def test_a_typing_mistake_is_no_token(token_id: str, secret: str, place: int, letter: str) -> None:
     """What was written is read again; with one character changed or two swapped it is refused without a look-up."""
-    text = TokenText(token_id, secret).write()
-    assert read_token(text) == TokenText(token_id, secret)
+    text = TOKEN_TEXT.write(Credential(token_id, secret))
+    assert TOKEN_TEXT.read(text) == Credential(token_id, secret)
     changed = text[:place] + letter + text[place + 1 :]
-    assert changed == text or read_token(changed) is None
+    assert changed == text or TOKEN_TEXT.read(changed) is None
     swapped = text[:place] + text[place : place + 2][::-1] + text[place + 2 :]
-    assert swapped == text or read_token(swapped) is None
+    assert swapped == text or TOKEN_TEXT.read(swapped) is None
 
 
 @given(st.text() | st.just("\n") | st.from_regex(r"gwt_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\n?"))
 def test_reading_takes_anything(text: str) -> None:
     """Whatever comes is a token, written in its one way, or none; never an error."""
-    read = read_token(text)
-    assert read is None or read.write() == text
-    good = make_token().write()
-    assert read_token(good + text) is None or not text
-    assert read_token(text + good) is None or not text
+    read = TOKEN_TEXT.read(text)
+    assert read is None or TOKEN_TEXT.write(read) == text
+    good = TOKEN_TEXT.write(TOKEN_TEXT.make())
+    assert TOKEN_TEXT.read(good + text) is None or not text
+    assert TOKEN_TEXT.read(text + good) is None or not text
 
 
 def test_any_secret_can_be_compared() -> None:
     """A bearer may send what is no text in UTF-8."""
     assert secret_digest("\ud800") != secret_digest("")
-    assert replace(make_token(), secret=secrets.token_hex()).secret
+    assert replace(TOKEN_TEXT.make(), secret=secrets.token_hex()).secret
