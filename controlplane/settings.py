@@ -13,6 +13,7 @@ from controlplane.admin.settings import AdminSettings
 from controlplane.config.urls import check_endpoint_url
 from servicekit.address import Address, AddressSetting
 from servicekit.redis_client import RedisUrl
+from servicekit.settings import ApiKeySettings
 
 
 def _check_ip(text: str) -> str:
@@ -27,7 +28,7 @@ def _check_target(url: str) -> str:
     return url
 
 
-class ControlPlaneSettings(AdminSettings):
+class ControlPlaneSettings(AdminSettings, ApiKeySettings):
     """The process settings of the control plane."""
 
     document: Path | None = None

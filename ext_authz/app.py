@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import grpc.aio
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from pydantic import SecretStr
 
 from ext_authz.answers import encode, replace_cookies
 from ext_authz.checker import Checker
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import PolicyError
+from ext_authz.key_book import KeyBook
 from ext_authz.key_fetcher import HttpKeyFetcher
 from ext_authz.key_report import report_route
 from ext_authz.key_ring import KeyRing
@@ -26,7 +27,7 @@ from ext_authz.rule_book import RuleBook
 from ext_authz.service import CheckService
 from ext_authz.settings import ExtAuthzSettings
 from ext_authz.tracing import CheckTracer
-from servicekit.contracts import AuthPolicy
+from servicekit.contracts import ApiKeys, AuthPolicy
 from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
@@ -38,7 +39,9 @@ from servicekit.serving import Process, run
 from servicekit.settings import load_settings
 from servicekit.tls import add_port
 from servicekit.tracing import SpanExporter
-from servicekit.xds import XdsSubscription
+from servicekit.xds import XdsCollection, XdsSubscription
+
+USER_AGENT: Final = "gateway-ext-authz"
 
 MAX_CONCURRENT_CHECKS: Final = 4096
 """Checks that wait for an identity provider at a time; more are refused by gRPC, which is 503 at Envoy."""
@@ -51,6 +54,7 @@ class Parts:
     service: CheckService
     enforcer: Enforcer
     keys: KeyRing
+    book: KeyBook
     fetcher: HttpKeyFetcher
     revocations: RevocationFeed | None
     """``None`` where there is no Redis."""
@@ -74,6 +78,7 @@ def assemble(
     secrets: Secrets = NO_SECRETS,
     tracer: CheckTracer | None = None,
     redis_url: SecretStr | None = None,
+    api_key_secret: SecretStr | None = None,
 ) -> Parts:
     """Build the service; its metrics are in ``registry``, and policies may name what is in ``secrets``."""
     metrics = Metrics(clock=time.monotonic)
@@ -83,9 +88,11 @@ def assemble(
     rules = RuleBook()
     revocations = RevocationList()
     feed = _feed(redis_url, revocations) if redis_url is not None else None
+    book = KeyBook(api_key_secret.get_secret_value().encode() if api_key_secret is not None else None)
     checker = Checker(
         rules=rules,
         keys=keys,
+        book=book,
         revocations=revocations,
         render=encode,
         replace_cookies=replace_cookies,
@@ -97,9 +104,15 @@ def assemble(
     return Parts(
         service=CheckService(checker=checker, metrics=metrics, clock=time.perf_counter, tracer=tracer),
         enforcer=Enforcer(
-            rules=rules, keys=keys, clock=time.monotonic, secrets=secrets, knows_revocations=feed is not None
+            rules=rules,
+            keys=keys,
+            clock=time.monotonic,
+            secrets=secrets,
+            knows_revocations=feed is not None,
+            knows_api_keys=book.can_verify,
         ),
         keys=keys,
+        book=book,
         fetcher=fetcher,
         revocations=feed,
     )
@@ -124,7 +137,9 @@ async def build(settings: ExtAuthzSettings) -> Process:
         secrets=opened_secrets(settings.secrets_dir),
         tracer=CheckTracer(exporter.record) if exporter is not None else None,
         redis_url=settings.redis_url,
+        api_key_secret=settings.api_key_secret,
     )
+    api_keys = _api_keys(settings, parts.book, registry)
     policy = _policy(settings, parts.enforcer, registry)
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS, maximum_concurrent_rpcs=MAX_CONCURRENT_CHECKS)
     server.add_generic_rpc_handlers((parts.service.handler(),))
@@ -140,6 +155,7 @@ async def build(settings: ExtAuthzSettings) -> Process:
         tasks={
             "policy": policy.run,
             **parts.tasks(),
+            **({"api keys": api_keys.run} if api_keys is not None else {}),
             **({"spans": exporter.run} if exporter is not None else {}),
         },
         on_stopped=parts.aclose,
@@ -158,8 +174,25 @@ def _policy(
         contract=AuthPolicy,
         apply=enforcer.apply,
         refusals=(PolicyError,),
-        user_agent="gateway-ext-authz",
+        user_agent=USER_AGENT,
         registry=registry,
+    )
+
+
+def _api_keys(settings: ExtAuthzSettings, book: KeyBook, registry: CollectorRegistry) -> XdsCollection[ApiKeys] | None:
+    """Who has no control plane, or can't verify any of its keys, asks for none."""
+    if settings.ext_authz_policy is not None or not book.can_verify:
+        return None
+    known = Gauge("gateway_auth_api_keys", "API keys that are known, without those of the document.", registry=registry)
+    known.set_function(lambda: len(book))
+    connected = Gauge("gateway_auth_api_keys_connected", "Whether changes of API keys are heard of.", registry=registry)
+    return XdsCollection(
+        settings=settings,
+        contract=ApiKeys,
+        listed=lambda index: index.parts,
+        apply=book.put,
+        user_agent=USER_AGENT,
+        connected=connected.set,
     )
 
 

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from ext_authz.authorization import RequestFacts
 from ext_authz.cache import BoundedCache
@@ -27,8 +27,9 @@ from ext_authz.denials import (
     keys_unreachable,
     revocations_unknown,
 )
+from ext_authz.key_book import KeyBook, Shelf
 from ext_authz.key_ring import KeyRing
-from ext_authz.key_state import Demand, KeyState
+from ext_authz.key_state import Demand
 from ext_authz.keys import KeySet
 from ext_authz.revocations import Revocable, RevocationList
 from ext_authz.rule_book import RuleBook
@@ -70,11 +71,19 @@ class Answer(Generic[R]):
         return self.outcome == "allow"
 
 
+class _Grounds(Protocol):
+    """What an answer stands on."""
+
+    def current(self, now: float, /) -> object:
+        """Another object whenever it is not what it was."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Kept(Generic[R]):
     answer: Answer[R]
-    state: KeyState | None
-    key_set: KeySet | None
+    grounds: _Grounds | None
+    found: object
+    """What :attr:`grounds` were when the answer was made."""
     revocable: Revocable | None = None
     """An answer for what can be revoked is kept as it was without that, and looked at each time."""
 
@@ -92,6 +101,7 @@ class Checker(Generic[R]):
         *,
         rules: RuleBook,
         keys: KeyRing,
+        book: KeyBook,
         revocations: RevocationList,
         render: Callable[[Allow | Deny | Unavailable], R],
         replace_cookies: Callable[[R, str], R],
@@ -102,6 +112,7 @@ class Checker(Generic[R]):
     ) -> None:
         self._rules = rules
         self._keys = keys
+        self._book = book
         self._revocations = revocations
         self._render = render
         self._replace_cookies = replace_cookies
@@ -237,7 +248,7 @@ class Checker(Generic[R]):
         for check in rule.api_keys:
             key = api_key(headers, check.header)
             if key is not None:
-                yield rule.fingerprint, key, partial(self._decide_api_key, rule, check, key)
+                yield rule.fingerprint, key, partial(self._decide_api_key, rule, check, key, self._book, self._wall())
 
     def _judge(self, fingerprint: bytes, credential: str, decide: Callable[[], Decision]) -> Answer[R] | NeedsKeys:
         digest = fingerprint + hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
@@ -267,22 +278,22 @@ class Checker(Generic[R]):
         if kept is None:
             return None
         # The very keys that the answer came from must still be in use: not replaced, not too old.
-        if kept.state is not None and kept.state.current(self._clock()) is not kept.key_set:
+        if kept.grounds is not None and kept.grounds.current(self._clock()) is not kept.found:
             cache.discard(digest)
             return None
         return kept.answer if kept.revocable is None else self._revoked(kept.revocable) or kept.answer
 
     def _keep(self, digest: bytes, decision: Allow | Deny | Unavailable, answer: Answer[R]) -> None:
         source = decision.source if isinstance(decision, Allow | Deny) else None
-        state = self._state(source)
-        if source is not None and state is None:
+        grounds = self._grounds(source)
+        if source is not None and grounds is None:
             return
         now = self._wall()
-        key_set = state.current(self._clock()) if state is not None else None
-        kept = _Kept(answer, state, key_set, decision.revocable if isinstance(decision, Allow) else None)
+        found = grounds.current(self._clock()) if grounds is not None else None
+        kept = _Kept(answer, grounds, found, decision.revocable if isinstance(decision, Allow) else None)
         if isinstance(decision, Allow):
             self._accepted.put(digest, kept, ends_at=min(decision.expires_at, now + CACHE_TTL))
-        elif isinstance(decision, Deny) and (decision.lasting or state is not None):
+        elif isinstance(decision, Deny) and (decision.lasting or grounds is not None):
             self._refused.put(digest, kept, ends_at=now + REFUSED_TTL)
 
     def _answer(self, decision: Allow | Deny | Unavailable) -> Answer[R]:
@@ -292,13 +303,15 @@ class Checker(Generic[R]):
         outcome = "deny" if isinstance(decision, Deny) else "unavailable"
         return Answer(self._render(decision), decision.provider, outcome, str(decision.reason))
 
-    def _state(self, source: KeySource | None) -> KeyState | None:
-        refresher = self._keys.refresher(source) if source is not None else None
-        return refresher.state if refresher is not None else None
+    def _grounds(self, source: KeySource | Shelf | None) -> _Grounds | None:
+        if isinstance(source, KeySource):
+            refresher = self._keys.refresher(source)
+            return refresher.state if refresher is not None else None
+        return source
 
     def _usable_keys(self, source: KeySource) -> KeySet | None:
-        state = self._state(source)
-        return state.current(self._clock()) if state is not None else None
+        refresher = self._keys.refresher(source)
+        return refresher.state.current(self._clock()) if refresher is not None else None
 
 
 _NEEDS_RULE: Final = NeedsRule()

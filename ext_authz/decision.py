@@ -11,9 +11,19 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from ext_authz import steps
-from ext_authz.denials import WRONG_ISSUER, Deny, deny_api_key, deny_forbidden, deny_scopes, deny_token
+from ext_authz.denials import (
+    WRONG_ISSUER,
+    Deny,
+    Unavailable,
+    api_keys_unknown,
+    deny_api_key,
+    deny_forbidden,
+    deny_scopes,
+    deny_token,
+)
 from ext_authz.forwarding import forwarded_headers, header_value
 from ext_authz.jwt import Parsed, Verified, check_content, check_signature, parse
+from ext_authz.key_book import KeyBook, Shelf
 from ext_authz.keys import KeySet
 from ext_authz.refusals import Reason, Refused
 from ext_authz.revocations import Revocable, revocable
@@ -51,8 +61,8 @@ class Allow:
     """Query parameters."""
     expires_at: float
     """When the credentials end, seconds since the epoch."""
-    source: KeySource | None = None
-    """Whose keys vouched; the answer must not outlive them."""
+    source: KeySource | Shelf | None = None
+    """Whose keys vouched, or among which the API key is; the answer must not outlive them."""
     revocable: Revocable | None = None
     """What to look for among revocations, each time; ``None`` where they don't count."""
 
@@ -69,7 +79,7 @@ MAX_SCOPES_LENGTH: Final = 4096
 """Characters of the scopes that others are told."""
 _TIER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 
-Decision: TypeAlias = Allow | Deny | NeedsKeys
+Decision: TypeAlias = Allow | Deny | NeedsKeys | Unavailable
 KeysOf: TypeAlias = Callable[[KeySource], KeySet | None]
 """The keys of a source that may be used now."""
 
@@ -105,17 +115,59 @@ def decide_token(
     return verdict
 
 
-def decide_api_key(rule: Rule, check: ApiKeyCheck, key: str, *, tell: Tell | None = None) -> Decision:
-    """Judge an API key; ``tell`` as in :func:`decide_token`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _KeyHolder:
+    """What is known of who has a good API key."""
+
+    key_id: str
+    owner: str | None = None
+    tier: str | None = None
+    scopes: frozenset[str] = frozenset()
+    until: float = math.inf
+    """Seconds since the epoch."""
+    shelf: Shelf | None = None
+
+
+def decide_api_key(
+    rule: Rule, check: ApiKeyCheck, key: str, book: KeyBook, now: float, *, tell: Tell | None = None
+) -> Decision:
+    """Judge an API key at ``now`` (seconds since the epoch); ``tell`` as in :func:`decide_token`."""
+    found: _KeyHolder | Deny | Unavailable | None = _in_document(check, key)
+    if found is None and check.managed:
+        found = _in_book(check, key, book, now)
+    if tell is not None:
+        tell(steps.of_api_key(check.provider, found.key_id if isinstance(found, _KeyHolder) else None))
+    if isinstance(found, _KeyHolder):
+        return _authorize_key(rule, check, found, tell)
+    return found or deny_api_key(check.provider)
+
+
+def _in_document(check: ApiKeyCheck, key: str) -> _KeyHolder | None:
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     for known in check.keys.get(digest[:KEY_PREFIX], ()):
         if hmac.compare_digest(known.digest, digest):
-            if tell is not None:
-                tell(steps.of_api_key(check.provider, known.key_id))
-            return _authorize_key(rule, check, known.key_id, tell)
-    if tell is not None:
-        tell(steps.of_api_key(check.provider, None))
-    return deny_api_key(check.provider)
+            return _KeyHolder(key_id=known.key_id)
+    return None
+
+
+def _in_book(check: ApiKeyCheck, key: str, book: KeyBook, now: float) -> _KeyHolder | Deny | Unavailable | None:
+    """``None`` for what nobody can have been given: a typing mistake is no reason to look anything up."""
+    read = book.read(key)
+    if read is None:
+        return None
+    found = book.find(read, check.provider, now)
+    if found is None:
+        is_known = book.is_complete
+        return deny_api_key(check.provider, source=book.shelf(read)) if is_known else api_keys_unknown(check.provider)
+    known, until = found
+    return _KeyHolder(
+        key_id=known.id,
+        owner=known.owner,
+        tier=known.tier or None,
+        scopes=frozenset(known.scopes),
+        until=math.inf if until is None else until,
+        shelf=book.shelf(read),
+    )
 
 
 def _decide_with(
@@ -186,27 +238,34 @@ def _revocable(check: JwtCheck, claims: Mapping[str, Any]) -> Revocable | None:
     return revocable(check.provider, claims, unknown_passes=check.revocation == "allow")
 
 
-def _authorize_key(rule: Rule, check: ApiKeyCheck, key_id: str, tell: Tell | None) -> Decision:
-    """A key grants no scope and has no claims."""
-    if rule.scopes:
-        if tell is not None:
-            tell(steps.of_scopes(check.provider, rule.scopes, ()))
+def _authorize_key(rule: Rule, check: ApiKeyCheck, holder: _KeyHolder, tell: Tell | None) -> Decision:
+    """A key of the document grants no scope, and none has claims."""
+    if tell is not None and rule.scopes:
+        tell(steps.of_scopes(check.provider, rule.scopes, holder.scopes))
+    if not rule.scopes <= holder.scopes:
         return deny_scopes(check.provider, rule.scopes)
     failed = rule.authorization.refuses_claims({})
-    return _allow_key(rule, check, key_id) if failed is None else deny_forbidden(check.provider, failed)
+    return _allow_key(rule, check, holder) if failed is None else deny_forbidden(check.provider, failed)
 
 
-def _allow_key(rule: Rule, check: ApiKeyCheck, key_id: str) -> Allow:
-    headers = {check.forward_id: header_value(key_id)} if check.forward_id else {}
-    who = f"{check.provider}:{key_id}"
+def _allow_key(rule: Rule, check: ApiKeyCheck, holder: _KeyHolder) -> Allow:
+    headers = {check.forward_id: header_value(holder.key_id)} if check.forward_id else {}
     stripped = _stripped(rule, None)
     return Allow(
-        identity=Identity(provider=check.provider, user=who, api_key=who),
+        identity=Identity(
+            provider=check.provider,
+            user=f"{check.provider}:{holder.owner or holder.key_id}",
+            user_id=holder.owner,
+            api_key=f"{check.provider}:{holder.key_id}",
+            tier=holder.tier,
+            scopes=_told_scopes(holder.scopes),
+        ),
         set_headers=headers,
         remove_headers=_removed(rule, headers, stripped),
         remove_cookies=frozenset(_names(stripped, "cookie")),
         remove_parameters=tuple(sorted(_names(stripped, "query"))),
-        expires_at=math.inf,
+        expires_at=holder.until,
+        source=holder.shelf,
     )
 
 

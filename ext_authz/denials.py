@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from ext_authz.key_book import Shelf
 from ext_authz.refusals import Reason, Refused
 from ext_authz.rules import KeySource
 
@@ -28,8 +29,9 @@ class Deny:
     challenges: tuple[str, ...] = ()
     """Values of ``WWW-Authenticate``."""
     provider: str = ""
-    source: KeySource | None = None
-    """Whose keys refuted a signature: until those change, the same credentials get the same answer."""
+    source: KeySource | Shelf | None = None
+    """What it came of (keys that refuted a signature, API keys among which this one is not): until that changes, the
+    same credentials get the same answer."""
     lasting: bool = False
     """Whether the same credentials get the same answer whatever happens."""
 
@@ -130,8 +132,18 @@ def revocations_unknown(provider: str) -> Unavailable:
     )
 
 
-def deny_api_key(provider: str) -> Deny:
-    """401 for a key that nobody was given."""
+def api_keys_unknown(provider: str) -> Unavailable:
+    """503: nobody can say yet whether somebody was given this key."""
+    return Unavailable(
+        code="api_keys_unavailable",
+        reason="api_keys_unavailable",
+        detail="Whether the API key is good can't be known at the moment.",
+        provider=provider,
+    )
+
+
+def deny_api_key(provider: str, *, source: Shelf | None = None) -> Deny:
+    """401 for a key that nobody was given, or that is over."""
     return Deny(
         status=401,
         code="invalid_api_key",
@@ -139,6 +151,7 @@ def deny_api_key(provider: str) -> Deny:
         detail="The API key is not known.",
         challenges=(API_KEY_CHALLENGE,),
         provider=provider,
+        source=source,
     )
 
 

@@ -13,6 +13,7 @@ from ext_authz.credentials import Headers, Malformed
 from ext_authz.decision import Allow, NeedsKeys
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.errors import KeyFetchError, PolicyError
+from ext_authz.key_book import NO_KEYS
 from ext_authz.key_fetcher import DEADLINE, FetchKeys
 from ext_authz.key_ring import KeyRing
 from ext_authz.policy import compile_policy
@@ -66,6 +67,7 @@ async def explain(
     checker: Checker[Allow | Deny | Unavailable] = Checker(
         rules=rules,
         keys=keys,
+        book=NO_KEYS,
         revocations=_none_revoked(),
         render=_as_it_is,
         replace_cookies=lambda allowed, _cookies: allowed,

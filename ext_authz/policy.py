@@ -206,6 +206,7 @@ def _compile_api_keys(provider: ApiKeyProvider) -> ApiKeyCheck:
         keys=index,
         forward_id=provider.forward_id,
         forward_key=provider.forward_key,
+        managed=provider.managed,
     )
 
 

@@ -96,6 +96,8 @@ class ApiKeyCheck:
     """By the first :data:`KEY_PREFIX` octets of the digest; the rest is compared in constant time."""
     forward_id: str | None
     forward_key: bool
+    managed: bool = False
+    """Whether keys count too that were made while the gateway runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from servicekit.address import Address, AddressSetting
 from servicekit.redis_client import RedisUrl
-from servicekit.settings import SecretsSettings, XdsClientSettings
+from servicekit.settings import ApiKeySettings, SecretsSettings, XdsClientSettings
 
 
 def _check_collector(url: str) -> str:
@@ -20,7 +20,7 @@ def _check_collector(url: str) -> str:
     return url
 
 
-class ExtAuthzSettings(XdsClientSettings, SecretsSettings):
+class ExtAuthzSettings(XdsClientSettings, SecretsSettings, ApiKeySettings):
     """Settings of ``gateway ext-authz``."""
 
     ext_authz_bind: AddressSetting = Address(host="127.0.0.1", port=18001)

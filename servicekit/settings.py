@@ -6,10 +6,10 @@ import os
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings import SettingsError as UnreadableSettingError
 
@@ -17,6 +17,9 @@ from servicekit.address import Address, AddressSetting
 
 ENV_PREFIX = "GATEWAY_"
 ENV_FILE = ".env"
+
+SHORTEST_SECRET: Final = 32
+"""Characters."""
 
 _S = TypeVar("_S", bound="ProcessSettings")
 
@@ -72,6 +75,21 @@ class XdsClientSettings(PeerSettings):
     state_dir: Path | None = None
     """Folder for the last good policy, which a restart without the control plane begins with.
     Without it nothing is kept."""
+
+
+def _check_secret(secret: SecretStr) -> SecretStr:
+    if len(secret.get_secret_value()) < SHORTEST_SECRET:
+        raise ValueError(f"it has at least {SHORTEST_SECRET} characters, as `openssl rand -hex 32` makes them")
+    return secret
+
+
+class ApiKeySettings(ProcessSettings):
+    """What the processes need that know the API keys which are made while the gateway runs."""
+
+    api_key_secret: Annotated[SecretStr, AfterValidator(_check_secret)] | None = None
+    """What the API keys are hashed with that are made while the gateway runs, the same for the control plane and for
+    ext_authz, at least 32 characters. Without it none can be made; with another one those that were made are not known
+    any more."""
 
 
 class SecretsSettings(ProcessSettings):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.own_headers import OwnHeader
@@ -34,14 +34,24 @@ KeyHash = Annotated[str, AfterValidator(_check_digest), Field(json_schema_extra=
 
 
 class ApiKey(Section):
-    """API keys, of which the document knows only hashes."""
+    """API keys: of those that stand here only hashes are known; others are made while the gateway runs."""
 
     header: OwnHeader = "x-api-key"
     """The request header that carries the key."""
-    keys: Annotated[dict[Name, KeyHash], AfterValidator(_check_keys)] = Field(min_length=1, max_length=10_000)
-    """Id to `sha256:` and the hex digits of the key's SHA-256. Ids stand in logs, keys nowhere."""
+    keys: Annotated[dict[Name, KeyHash], AfterValidator(_check_keys)] = Field(default={}, max_length=10_000)
+    """Id to `sha256:` and the hex digits of the key's SHA-256. Ids stand in logs, keys nowhere. At least one, unless
+    the keys are `managed`."""
+    managed: bool = False
+    """Whether keys count too that `gateway keys create` or the admin API makes for this provider. Needs
+    `GATEWAY_API_KEY_SECRET`."""
     forward_id: OwnHeader | None = None
     """The request header that carries the key's id to the upstream. A client cannot set it."""
+
+    @model_validator(mode="after")
+    def _check_any(self) -> Self:
+        if not self.keys and not self.managed:
+            raise mistake("no-keys", "nobody can have a key", "write keys, or managed: true")
+        return self
 
 
 class Provider(OneOf):
@@ -52,4 +62,4 @@ class Provider(OneOf):
     jwt: Jwt | None = None
     """Tokens of one issuer."""
     api_key: ApiKey | None = None
-    """Keys that stand here as hashes."""
+    """Keys that stand here as hashes, or are made while the gateway runs."""

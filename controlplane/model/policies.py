@@ -66,13 +66,15 @@ class JwtProvider:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKeyProvider:
-    """API keys that stand in the document as SHA-256 hashes."""
+    """API keys that stand in the document as SHA-256 hashes, and those that are made while the gateway runs."""
 
     name: str
     header: str
     keys: Mapping[str, str]
     """Key id to 64 lower-case hex digits."""
     forward_id: str | None
+    managed: bool = False
+    """Whether keys count that are made while the gateway runs."""
 
 
 IdentityProvider = JwtProvider | ApiKeyProvider

@@ -92,10 +92,14 @@ def _limits_without_identity(draft: Draft) -> None:
 
 def _scopes_without_tokens(draft: Draft) -> None:
     """Scopes on a route that no token opens: nobody could ever come in, or everybody would."""
-    tokens = {provider.name for provider in draft.identity_providers if isinstance(provider, JwtProvider)}
+    tokens = {
+        provider.name
+        for provider in draft.identity_providers
+        if isinstance(provider, JwtProvider) or (isinstance(provider, ApiKeyProvider) and provider.managed)
+    }
     for index, route in enumerate(draft.routes):
         if route.scopes and not tokens.intersection(route.authenticate):
-            message = "scopes are granted by tokens, and no provider of the route takes tokens"
+            message = "scopes are granted by tokens and by managed keys, and no provider of the route takes either"
             draft.refuse(
                 ("routes", index, "scopes"), "scopes-without-tokens", message, "add a jwt provider to authenticate"
             )

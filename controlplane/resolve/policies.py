@@ -117,7 +117,11 @@ def _types(written: list[str]) -> tuple[str, ...]:
 def _api_key(name: str, written: ApiKey) -> model.ApiKeyProvider:
     digests = {key_id: digest.removeprefix("sha256:").lower() for key_id, digest in written.keys.items()}
     return model.ApiKeyProvider(
-        name=name, header=written.header, keys=MappingProxyType(digests), forward_id=written.forward_id
+        name=name,
+        header=written.header,
+        keys=MappingProxyType(digests),
+        forward_id=written.forward_id,
+        managed=written.managed,
     )
 
 

@@ -45,6 +45,7 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
         header=provider.header,
         keys=dict(sorted(provider.keys.items())),
         forward_id=provider.forward_id,
+        managed=provider.managed,
     )
 
 

@@ -4,6 +4,7 @@ A policy is one xDS resource whose ``Any`` holds the JSON of one of these models
 refused, so that a service never enforces half of a policy that a newer control plane wrote: it NACKs.
 """
 
+from servicekit.contracts.api_keys import ApiKeys, ManagedKey
 from servicekit.contracts.auth_policy import (
     ApiKeyProvider,
     Authorize,
@@ -22,6 +23,7 @@ __all__ = [
     "MOST_OTHERS",
     "Amount",
     "ApiKeyProvider",
+    "ApiKeys",
     "AuthPolicy",
     "AuthRule",
     "AuthRules",
@@ -33,6 +35,7 @@ __all__ = [
     "Limit",
     "LimitPolicy",
     "Limits",
+    "ManagedKey",
     "Provider",
     "TokenPlace",
 ]

@@ -106,7 +106,7 @@ class JwtProvider(Contract):
 
 
 class ApiKeyProvider(Contract):
-    """API keys that stand in the document as hashes."""
+    """API keys: those that stand in the document as hashes, and those that are made while the gateway runs."""
 
     kind: Literal["api_key"] = "api_key"
     name: str
@@ -118,6 +118,9 @@ class ApiKeyProvider(Contract):
     """The request header that carries the key's id to the backend, in lower case."""
     forward_key: bool = False
     """Whether the backend gets the header with the key too."""
+    managed: bool = Field(default=False, exclude_if=lambda managed: not managed)
+    """Whether keys of :class:`~servicekit.contracts.api_keys.ApiKeys` count too that are for this provider. Left out of
+    the JSON when they don't: ids of rules stay as they were."""
 
 
 Provider = Annotated[JwtProvider | ApiKeyProvider, Field(discriminator="kind")]
@@ -153,7 +156,8 @@ class AuthRule(Contract):
     any_of: tuple[str, ...] = Field(min_length=1)
     """Names of providers; credentials of any one of them are enough."""
     scopes: tuple[str, ...] = ()
-    """All of these the token has to grant (``scope``, RFC 8693 §4.2, or ``scp``); an API key grants none."""
+    """All of these the token has to grant (``scope``, RFC 8693 §4.2, or ``scp``), or the API key; those of the document
+    grant none."""
     authorize: Authorize | None = Field(default=None, exclude_if=lambda authorize: authorize is None)
     """What else is asked. Left out of the JSON when it is nothing: ids of rules stay as they were."""
     forward_token: bool | None = Field(default=None, exclude_if=lambda forward: forward is None)

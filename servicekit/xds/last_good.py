@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,12 @@ class LastGood:
             _log.warning("the last good policy can't be read; starting without", path=str(self._path), error=str(error))
             return None
         return Policy(stored.version, stored.body.encode())
+
+    def forget(self) -> None:
+        """Keep nothing any more."""
+        if self._path is not None:
+            with suppress(OSError):
+                self._path.unlink(missing_ok=True)
 
     def save(self, policy: Policy) -> None:
         """Keep ``policy``. A disk that is full or read-only is logged and no reason to stop."""

@@ -1,39 +1,22 @@
-"""Keeps one policy up to date: connects, reconnects, puts in force, remembers."""
+"""Keeps one policy up to date: asks for it, puts it in force, remembers it."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-import grpc
 import grpc.aio
 import structlog
-from envoy.service.discovery.v3.ads_pb2_grpc import AggregatedDiscoveryServiceStub
-from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest
+from envoy.service.discovery.v3.discovery_pb2 import DeltaDiscoveryRequest, DeltaDiscoveryResponse
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from servicekit.contracts import Contract, ContractError
 from servicekit.settings import XdsClientSettings
-from servicekit.tls import Channels
 from servicekit.xds.last_good import LastGood, Policy
 from servicekit.xds.session import RejectedError, Session
+from servicekit.xds.stream import XdsStream
 
 C = TypeVar("C", bound=Contract)
-
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 0.5
-"""Seconds before a reconnect: at most the first, doubled after each failure up to the longest; drawn evenly below.
-Short: who comes back after the proxies did does not know the rules that they ask for."""
-
-CHANNEL_OPTIONS: list[tuple[str, int | str]] = [
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.max_receive_message_length", 32 * 1024 * 1024),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 500),
-]
 
 _log = structlog.get_logger(__name__)
 
@@ -69,8 +52,9 @@ class XdsSubscription(Generic[C]):
         self._session = Session(type_url=contract.TYPE_URL, apply=self._apply)
         self._last_good = LastGood(settings.state_dir, contract.__name__)
         self._current: Policy | None = None
-        self._connected = Gauge("gateway_xds_connected", "Whether the control plane is there.", registry=registry)
+        connected = Gauge("gateway_xds_connected", "Whether the control plane is there.", registry=registry)
         self._policies = Counter("gateway_xds_policies", "Policies received.", ["outcome"], registry=registry)
+        self._stream = XdsStream(settings=settings, conversation=self, connected=connected.set)
 
     def complaint(self) -> str | None:
         """Why this process can't decide: it has no policy yet."""
@@ -79,51 +63,24 @@ class XdsSubscription(Generic[C]):
     async def run(self) -> None:
         """Begin with what the disk has, then follow the control plane for ever."""
         self.begin()
-        pause = FIRST_PAUSE
-        channels = Channels(self._settings.xds_address, self._settings, CHANNEL_OPTIONS)
-        try:
-            while True:
-                began = time.monotonic()
-                taken = await self.connection(await channels.current())
-                lasted = taken and time.monotonic() - began > LONGEST_PAUSE  # else each refusal would be asked for
-                pause = FIRST_PAUSE if lasted else min(pause * 2, LONGEST_PAUSE)
-                await asyncio.sleep(random.uniform(0, pause))  # noqa: S311  spreads reconnects; nothing secret
-        finally:
-            await channels.close()
+        await self._stream.run()
 
     async def connection(self, channel: grpc.aio.Channel) -> bool:
-        """One stream from its beginning to its end; whether the control plane took it.
+        """See :meth:`XdsStream.connection`."""
+        return await self._stream.connection(channel)
 
-        One that has nothing new to say takes the stream all the same: with the response's headers.
-        """
-        taken = False
-        call = AggregatedDiscoveryServiceStub(channel).DeltaAggregatedResources()
-        try:
-            await call.write(self._first_request())
-            await call.initial_metadata()
-            taken = not call.done()
-            if taken:
-                self._connected.set(1)
-                _log.info("connected to the control plane", address=str(self._settings.xds_address))
-            while (response := await call.read()) is not grpc.aio.EOF:
-                await call.write(self._session.answer(response))
-        except grpc.aio.AioRpcError as error:
-            level = _log.warning if taken else _log.debug
-            level("the control plane is away", code=error.code().name, reason=error.details())
-        except asyncio.InvalidStateError:  # the stream ended between reading and answering
-            _log.warning("the control plane is away", reason="the stream ended before the answer")
-        finally:
-            self._connected.set(0)
-            call.cancel()
-        return taken
-
-    def _first_request(self) -> DeltaDiscoveryRequest:
+    def first_request(self) -> DeltaDiscoveryRequest:
+        """What a new stream begins with."""
         return self._session.first_request(
             node_id=self._settings.node_id,
             group=self._settings.node_group,
             user_agent=self._user_agent,
             have=self._current,
         )
+
+    def answer(self, response: DeltaDiscoveryResponse) -> DeltaDiscoveryRequest:
+        """See :meth:`Session.answer`."""
+        return self._session.answer(response)
 
     def begin(self) -> None:
         """Put the last good policy of the disk in force, if there is one. :meth:`run` does it first of all."""

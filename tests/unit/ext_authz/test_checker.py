@@ -14,6 +14,7 @@ from ext_authz.decision import Allow, NeedsKeys
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import KeyFetchError
+from ext_authz.key_book import KeyBook
 from ext_authz.key_ring import KeyRing
 from ext_authz.revocations import RevocationList
 from ext_authz.rule_book import RuleBook
@@ -57,11 +58,15 @@ class World:
         """Seconds that a check waits for a rule that nobody knows yet."""
         self.rules = RuleBook()
         self.keys = KeyRing(fetcher=self.provider, clock=self.clock, count_fetch=lambda _provider, _outcome: None)
-        self.enforcer = Enforcer(rules=self.rules, keys=self.keys, clock=self.clock, knows_revocations=True)
+        self.book = KeyBook(b"the installation's secret")
+        self.enforcer = Enforcer(
+            rules=self.rules, keys=self.keys, clock=self.clock, knows_revocations=True, knows_api_keys=True
+        )
         self.revocations = RevocationList()
         self.checker: Checker[Plain] = Checker(
             rules=self.rules,
             keys=self.keys,
+            book=self.book,
             revocations=self.revocations,
             render=self._render,
             replace_cookies=lambda decision, cookies: (

@@ -16,6 +16,7 @@ from ext_authz.decision import Allow, NeedsKeys
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.errors import KeyFetchError, PolicyError
 from ext_authz.explanation import Explanation, explain
+from ext_authz.key_book import NO_KEYS
 from ext_authz.key_ring import KeyRing
 from ext_authz.policy import compile_policy
 from ext_authz.revocations import RevocationList
@@ -204,7 +205,7 @@ def _checker(rules: AuthPolicy) -> Checker[Any]:
     book.apply(compile_policy(rules), time.monotonic())
     keys.apply(book.sources())
     return Checker(
-        rules=book, keys=keys, revocations=RevocationList(),
+        rules=book, keys=keys, book=NO_KEYS, revocations=RevocationList(),
         render=lambda decision: decision, replace_cookies=lambda one, _: one,
         clock=time.monotonic, wall=time.time, cache_entries=10,
     )  # fmt: skip
