@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -16,20 +17,21 @@ from prometheus_client import CollectorRegistry
 from controlplane.admin.api import AdminParts, Limits, build_admin_app
 from controlplane.admin.security.headers import local_hosts
 from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
+from controlplane.api_keys import KeyMaker, KeyPublisher
 from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
-from controlplane.placement import Placement
+from controlplane.placement import API_KEYS, Placement
 from controlplane.preflight import EnvoyPreflight
 from controlplane.revocations import DEADLINE as REVOCATIONS_DEADLINE
 from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
 from controlplane.settings import ControlPlaneSettings
 from controlplane.sources import EnvironmentSource, FileSource, Source
-from controlplane.store import open_store
+from controlplane.store import Store, open_store
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.csds_server import CsdsServer
 from controlplane.xds.ledger import Ledger
@@ -98,6 +100,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             nodes=nodes,
             auth=AuthServices(settings.auth_targets, client=client),
             revocations=revocations,
+            key_maker=_key_maker(settings),
             events=events,
             health=health,
             registry=registry,
@@ -129,6 +132,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             "pipeline": pipeline.run,
             "rollout": rollout.run,
             "nodes": nodes.run,
+            **({"api keys": _publisher(store, cache).run} if store is not None else {}),
             **({"certificates": https.keep_fresh} if https is not None else {}),
         },
         on_stopped=stopped,
@@ -140,6 +144,15 @@ def _revocations(settings: ControlPlaneSettings) -> RevocationStore | None:
     if settings.redis_url is None:
         return None
     return RevocationStore(redis_client(settings.redis_url, deadline=REVOCATIONS_DEADLINE))
+
+
+def _key_maker(settings: ControlPlaneSettings) -> KeyMaker | None:
+    secret = settings.api_key_secret
+    return KeyMaker(secret=secret.get_secret_value().encode()) if secret is not None else None
+
+
+def _publisher(store: Store, cache: SnapshotCache) -> KeyPublisher:
+    return KeyPublisher(store=store.api_keys, cache=cache, group=API_KEYS, clock=lambda: datetime.now(UTC))
 
 
 def _source(settings: ControlPlaneSettings) -> Source:

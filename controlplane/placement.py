@@ -11,12 +11,15 @@ from controlplane.model import Canary, NodeGroup, NodeSelector
 from controlplane.model.patterns import compiled
 from controlplane.translate import SERVICES
 from controlplane.xds.messages import Node
-from servicekit.contracts import AuthPolicy, LimitPolicy
+from servicekit.contracts import ApiKeys, AuthPolicy, LimitPolicy
 
 UNASSIGNED: Final = "unassigned"
 """Where nodes wait until the first document is live: nothing is known of what they should have."""
 
 CANARY_SUFFIX: Final = "#canary"
+
+API_KEYS: Final = f"{SERVICES}#api-keys"
+"""Where services are in as far as they ask for API keys, which come and go beside all releases."""
 
 _POLICIES = frozenset({AuthPolicy.TYPE_URL, LimitPolicy.TYPE_URL})
 _HASH_BYTES = 8
@@ -51,10 +54,12 @@ class Placement:
         Args:
             node: what the client says of itself.
             identities: what its certificate proves.
-            type_url: what it asks for first: only the gateway's services ask for policies.
+            type_url: what it asks for first: only the gateway's services ask for policies and API keys.
         """
         if type_url in _POLICIES:
             return SERVICES if self._is_service(node, identities) else None
+        if type_url == ApiKeys.TYPE_URL:
+            return API_KEYS if self._is_service(node, identities) else None
         if self._groups is None:
             return UNASSIGNED
         for name, takes in self._groups:

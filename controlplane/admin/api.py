@@ -17,6 +17,7 @@ from controlplane.admin.audit_trail import AuditTrail
 from controlplane.admin.changes import Changes
 from controlplane.admin.editing import SECTIONS
 from controlplane.admin.openapi import openapi_of
+from controlplane.admin.routers.api_keys import api_keys_router
 from controlplane.admin.routers.audit import audit_router
 from controlplane.admin.routers.auth import auth_router
 from controlplane.admin.routers.document import document_router
@@ -35,6 +36,7 @@ from controlplane.admin.security.guard import Guard
 from controlplane.admin.security.identity import Authenticator, Role
 from controlplane.admin.security.limits import Rate
 from controlplane.admin.settings import AdminSettings
+from controlplane.api_keys import KeyMaker
 from controlplane.auth_services import AuthServices
 from controlplane.events import Events
 from controlplane.node_book import NodeBook
@@ -83,6 +85,8 @@ class AdminParts:
     auth: AuthServices
     revocations: RevocationStore | None
     """``None`` without a Redis."""
+    key_maker: KeyMaker | None
+    """``None`` without the secret that API keys are hashed with."""
     events: Events
     health: Health
     registry: CollectorRegistry
@@ -173,6 +177,12 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
         events_router(parts.events, parts.health, authenticator, Listeners()),
         tokens_router(store.tokens if store is not None else None, trail),
         revocations_router(parts.revocations, lambda: parts.pipeline.status.gateway, trail),
+        api_keys_router(
+            store.api_keys if store is not None else None,
+            parts.key_maker,
+            lambda: parts.pipeline.status.gateway,
+            trail,
+        ),
         audit_router(store.audit if store is not None else None),
         transfer_router(store, trail),
     ]

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
+from controlplane.admin.api_key_bodies import ApiKeyChangeIn, ApiKeyIn, RotationIn
 from controlplane.admin.editing import SECTIONS
 from controlplane.admin.errors import ProblemOut
 from controlplane.admin.routers.resources import schema_name
@@ -44,7 +45,9 @@ def _made(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    schemas |= _schemas_of("Problem", ProblemOut) | _schemas_of("TokenIn", TokenIn) | _document_schemas()
+    for model in (TokenIn, ApiKeyIn, ApiKeyChangeIn, RotationIn):
+        schemas |= _schemas_of(model.__name__, model)
+    schemas |= _schemas_of("Problem", ProblemOut) | _document_schemas()
     components["securitySchemes"] = _SECURITY
     document["security"] = [{"bearer": []}]
     return document

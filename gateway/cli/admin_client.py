@@ -41,9 +41,9 @@ class Body:
     media_type: str = JSON
 
     @classmethod
-    def of(cls, value: Any) -> Body:
+    def of(cls, value: Any, media_type: str = JSON) -> Body:
         """A value as JSON."""
-        return cls(content=json.dumps(value).encode())
+        return cls(content=json.dumps(value).encode(), media_type=media_type)
 
 
 def path_to(*segments: str | int) -> str:

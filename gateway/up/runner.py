@@ -21,10 +21,11 @@ from gateway.http_client import reachable
 from gateway.supervisor import Output, Supervisor
 from gateway.up.announcement import Announcement, render
 from gateway.up.document import Outline, read_outline, without_document
+from gateway.up.kept_secret import kept_secret
 from gateway.up.listening import conflicts
 from gateway.up.run_directory import run_directory
 from gateway.up.settings import UpSettings
-from gateway.up.wiring import MANAGED, Run, claims, components
+from gateway.up.wiring import MANAGED, Run, claims, components, state_folder
 from servicekit.address import Address
 from servicekit.settings import ENV_FILE
 
@@ -95,6 +96,11 @@ def _plan(settings: UpSettings, options: Options, folder: Path) -> Run:
         demo=options.demo,
         folder=folder,
         admin_token=token,
+        api_key_secret=(
+            settings.api_key_secret.get_secret_value()
+            if settings.api_key_secret is not None
+            else kept_secret(state_folder(settings, folder) / "api-key-secret")
+        ),
         valkey=valkey_path() if settings.redis_url is None else None,
         # Unless somebody asked for another, one that fits into what Ctrl-C promises.
         drain_seconds=settings.drain_seconds if "drain_seconds" in settings.model_fields_set else _DRAIN_SECONDS,

@@ -28,6 +28,10 @@ class UpSettings(ProcessSettings):
     admin_token: SecretStr | None = None
     """The bearer token of the admin API. Without it one is made for this run, in a file that only you can read."""
 
+    api_key_secret: SecretStr | None = None
+    """What API keys are hashed with that are made while the gateway runs. Without it one is made, in a file beside the
+    history that only you can read."""
+
     envoy_health_bind: AddressSetting = Address(host="127.0.0.1", port=8002)
     """Where Envoy answers ``/health/live``, ``/health/ready``, ``/health/startup`` and ``/metrics``."""
 

@@ -37,7 +37,7 @@ MANAGED = (
 )
 """Settings that a run gives its processes itself, whatever the environment says: the links between them."""
 
-_SECRETS = ("GATEWAY_ADMIN_TOKEN", "GATEWAY_REDIS_URL", "GATEWAY_STORE_URL")
+_SECRETS = ("GATEWAY_ADMIN_TOKEN", "GATEWAY_API_KEY_SECRET", "GATEWAY_REDIS_URL", "GATEWAY_STORE_URL")
 _VALKEY_MEMORY = "64mb"
 
 
@@ -51,6 +51,7 @@ class Run:
     folder: Path
     """Its private folder."""
     admin_token: str
+    api_key_secret: str
     valkey: Path | None
     """The Valkey to start; ``None`` when there is a Redis."""
     drain_seconds: float
@@ -125,6 +126,7 @@ def _control_plane(run: Run) -> Component:
         "GATEWAY_ADMIN_BIND": str(settings.admin_bind),
         "GATEWAY_ADMIN_TLS_DIR": "",  # commands and probes of this machine reach it over loopback
         "GATEWAY_ADMIN_TOKEN": run.admin_token,
+        "GATEWAY_API_KEY_SECRET": run.api_key_secret,
         "GATEWAY_STORE_URL": settings.store_url.get_secret_value() if settings.store_url else _own_history(run),
         "GATEWAY_AUTH_TARGETS": json.dumps([f"http://{reachable(settings.ext_authz_http_bind)}"]),
         "GATEWAY_REDIS_URL": _redis_url(run),
@@ -134,11 +136,12 @@ def _control_plane(run: Run) -> Component:
 
 
 def _own_history(run: Run) -> str:
-    return f"sqlite:///{_state(run) / 'history.db'}"
+    return f"sqlite:///{state_folder(run.settings, run.folder) / 'history.db'}"
 
 
-def _state(run: Run) -> Path:
-    return (run.settings.state_dir or run.folder / "state").absolute()
+def state_folder(settings: UpSettings, folder: Path) -> Path:
+    """What outlives the processes of a run whose own folder is ``folder``, and the run itself where it is asked to."""
+    return (settings.state_dir or folder / "state").absolute()
 
 
 def _bootstrap(run: Run) -> Component:
@@ -150,6 +153,7 @@ def _ext_authz(run: Run) -> Component:
     told = {
         "GATEWAY_EXT_AUTHZ_BIND": str(run.socket("ext_authz")),
         "GATEWAY_EXT_AUTHZ_HTTP_BIND": str(run.settings.ext_authz_http_bind),
+        "GATEWAY_API_KEY_SECRET": run.api_key_secret,
         "GATEWAY_REDIS_URL": _redis_url(run),
         **_for_xds_client(run, "ext-authz"),
         **_opened(run),
@@ -213,11 +217,10 @@ def _for_envoy(run: Run) -> dict[str, str]:
 
 
 def _for_xds_client(run: Run, node_id: str) -> dict[str, str]:
-    state = run.settings.state_dir or run.folder / "state"
     return {
         "GATEWAY_XDS_ADDRESS": str(run.socket("xds")),
         "GATEWAY_NODE_ID": node_id,
-        "GATEWAY_STATE_DIR": str(state.absolute() / node_id),
+        "GATEWAY_STATE_DIR": str(state_folder(run.settings, run.folder) / node_id),
     }
 
 

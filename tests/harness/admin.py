@@ -24,6 +24,7 @@ from controlplane.admin.security.guard import Guard
 from controlplane.admin.security.identity import FirstThatKnows
 from controlplane.admin.security.limits import Rate
 from controlplane.admin.security.stored_tokens import StoredTokens
+from controlplane.api_keys import KeyMaker
 from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
 from controlplane.events import Events
@@ -128,6 +129,7 @@ async def running_admin(
     if_match_required: bool = False,
     auth_targets: Sequence[str] = (),
     revocations: RevocationStore | None = None,
+    has_key_secret: bool = True,
 ) -> AsyncIterator[Admin]:
     """A control plane with nobody connected, whose first revision is ``document``.
 
@@ -172,6 +174,7 @@ async def running_admin(
         nodes=NodeBook(ledger=ledger, store=store.nodes if store is not None else None, replica="test"),
         auth=AuthServices(auth_targets, client=asking),
         revocations=revocations,
+        key_maker=KeyMaker(secret=b"the installation's secret") if has_key_secret else None,
         events=events,
         health=health,
         registry=CollectorRegistry(),

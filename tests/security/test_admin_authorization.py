@@ -30,12 +30,14 @@ VIEWER_MAY = {
 }  # fmt: skip
 OPERATOR_MAY = VIEWER_MAY | {
     "list_revocations", "create_revocation", "delete_revocation",
+    "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
     "put_document", "roll_back", "promote_canary", "abort_canary",
     *(f"{verb}_{one}" for verb in ("put", "patch", "delete")
       for one in ("listener", "upstream", "route", "authentication", "rate_limit", "node_group")),
 }  # fmt: skip
 WITHOUT_DRY_RUNS = {
     "promote_canary", "abort_canary", "list_revocations", "create_revocation", "delete_revocation",
+    "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
 }  # fmt: skip
 ADMIN_MAY = OPERATOR_MAY | {
     "list_tokens", "create_token", "revoke_token", "list_audit_entries", "verify_audit_log", "export_everything",

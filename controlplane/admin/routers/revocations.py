@@ -170,7 +170,10 @@ def _provider_mistakes(name: str, live: Gateway | None) -> list[MistakeOut]:
     if provider is None:
         message, hint = "the live document has no such provider", "write a name that stands in authentication"
     elif not isinstance(provider, JwtProvider):
-        message, hint = "this provider has no tokens", "API keys are revoked by taking them out of the document"
+        message, hint = (
+            "this provider has no tokens",
+            "API keys are revoked by `gateway keys revoke`, or by taking them out of the document",
+        )
     elif provider.revocation is None:
         message, hint = "tokens of this provider can't be revoked", "add `revocation: {}` to its jwt"
     else:

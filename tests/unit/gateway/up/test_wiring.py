@@ -25,6 +25,7 @@ def plan(tmp_path: Path, *, redis_url: str | None = None, **changes: Any) -> dic
         "demo": False,
         "folder": tmp_path,
         "admin_token": "token",
+        "api_key_secret": "pepper",
         "valkey": None if redis_url else Path("/bin/valkey-server"),
         "drain_seconds": 2.0,
         "environment": {"PATH": "/bin", **SECRETS},
@@ -55,6 +56,7 @@ def test_secrets_go_only_to_those_who_need_them(tmp_path: Path) -> None:
     """Neither Envoy nor Valkey nor a demo part inherits the admin token or the store's password."""
     for name, part in plan(tmp_path, demo=True).items():
         assert ("GATEWAY_ADMIN_TOKEN" in part.environment) == (name == "controlplane")
+        assert ("GATEWAY_API_KEY_SECRET" in part.environment) == (name in ("controlplane", "ext-authz"))
         assert "s3cret" not in str(part.environment)
         assert "redis://:pw@elsewhere" not in str(part.environment)
         assert "token" not in " ".join(part.arguments)
