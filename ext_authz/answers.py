@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -43,6 +44,11 @@ def replace_cookies(encoded: bytes, cookies: str) -> bytes:
     """
     change = OkHttpResponse(headers=[_header("cookie", cookies)]) if cookies else _NO_COOKIES
     return encoded + _bytes(CheckResponse(ok_response=change))
+
+
+def join(encoded: Sequence[bytes]) -> bytes:
+    """One yes of several encoded ones. Where they say different things the first has the last word."""
+    return b"".join(reversed(encoded))
 
 
 def _encode_allow(allow: Allow) -> bytes:

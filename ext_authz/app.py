@@ -12,7 +12,7 @@ import grpc.aio
 from prometheus_client import CollectorRegistry, Gauge
 from pydantic import SecretStr
 
-from ext_authz.answers import encode, replace_cookies
+from ext_authz.answers import encode, join, replace_cookies
 from ext_authz.checker import Checker
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import PolicyError
@@ -96,6 +96,7 @@ def assemble(
         revocations=revocations,
         render=encode,
         replace_cookies=replace_cookies,
+        join=join,
         clock=time.monotonic,
         wall=time.time,
         cache_entries=cache_entries,

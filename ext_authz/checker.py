@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
@@ -32,6 +31,7 @@ from ext_authz.key_ring import KeyRing
 from ext_authz.key_state import Demand
 from ext_authz.keys import KeySet
 from ext_authz.revocations import Revocable, RevocationList
+from ext_authz.rule_arrivals import RuleArrivals
 from ext_authz.rule_book import RuleBook
 from ext_authz.rules import KeySource, Rule, TokenGroup
 from ext_authz.steps import Tell
@@ -44,9 +44,6 @@ CACHE_TTL: Final = 300.0
 REFUSED_TTL: Final = 30.0
 MAX_ROUNDS: Final = 3
 """Key fetches that one request waits for: one per provider that its token may be from."""
-
-MAX_WAITING: Final = 1024
-"""Checks that wait for a rule at a time; more are refused at once."""
 
 
 class NeedsRule:
@@ -90,7 +87,8 @@ class _Kept(Generic[R]):
 
 class Checker(Generic[R]):
     """Answers checks. ``render`` turns a decision into what the transport sends; a cached answer is not rendered again.
-    ``replace_cookies`` adds to a rendered yes what the backend gets for the request's cookies.
+    ``replace_cookies`` adds to a rendered yes what the backend gets for the request's cookies; ``join`` makes one yes
+    of several, the first of which says who is calling.
 
     ``clock`` never goes back; ``wall`` is the time in seconds since the epoch, which tokens speak of. ``tell`` hears
     the steps of every decision that is not remembered, for who asks why.
@@ -105,6 +103,7 @@ class Checker(Generic[R]):
         revocations: RevocationList,
         render: Callable[[Allow | Deny | Unavailable], R],
         replace_cookies: Callable[[R, str], R],
+        join: Callable[[Sequence[R]], R],
         clock: Callable[[], float],
         wall: Callable[[], float],
         cache_entries: int,
@@ -116,6 +115,7 @@ class Checker(Generic[R]):
         self._revocations = revocations
         self._render = render
         self._replace_cookies = replace_cookies
+        self._join = join
         self._clock = clock
         self._wall = wall
         # Bound once: checks that nobody asks about pay nothing for those that somebody does.
@@ -126,7 +126,7 @@ class Checker(Generic[R]):
         self._refused: BoundedCache[_Kept[R]] = BoundedCache(max(1, cache_entries // 10))
         self._hits = 0
         self._misses = 0
-        self._waiting = 0
+        self.arrivals = RuleArrivals(rules=rules, clock=clock)
 
     def check(
         self, rule_id: str, headers: Headers, facts: Callable[[], RequestFacts] = RequestFacts
@@ -138,6 +138,31 @@ class Checker(Generic[R]):
         rule = self._rules.get(rule_id, self._clock())
         if rule is None:
             return _NEEDS_RULE
+        if rule.parts:
+            return self._check_all(rule.parts, headers, facts)
+        found = self._check_any(rule, headers, facts)
+        if isinstance(found, Answer) and found.allowed:
+            return self._for_request(rule, found, headers, facts)
+        return found
+
+    def _check_all(
+        self, parts: Sequence[Rule], headers: Headers, facts: Callable[[], RequestFacts]
+    ) -> Answer[R] | NeedsKeys:
+        """Every part has a cache entry of its own, so that each ends when it has to."""
+        answers = []
+        for part in parts:
+            found = self._check_any(part, headers, facts)
+            if isinstance(found, NeedsKeys) or not found.allowed:
+                return found
+            answers.append(found)
+        joined = replace(
+            answers[0],
+            rendered=self._join([answer.rendered for answer in answers]),
+            strip=frozenset().union(*(answer.strip for answer in answers)),
+        )
+        return self._for_request(parts[0], joined, headers, facts)
+
+    def _check_any(self, rule: Rule, headers: Headers, facts: Callable[[], RequestFacts]) -> Answer[R] | NeedsKeys:
         tokens: list[tuple[TokenGroup, str]] = []
         for group in rule.tokens:
             token = group.find(headers, facts)
@@ -149,7 +174,7 @@ class Checker(Generic[R]):
         for fingerprint, credential, decide in self._shown(rule, tokens, headers):
             found = self._judge(fingerprint, credential, decide)
             if isinstance(found, Answer) and found.allowed:
-                return self._for_request(rule, found, headers, facts)
+                return found
             verdict = verdict or found
         return verdict or self._answer(deny_missing(bearer=bool(rule.tokens), api_key=bool(rule.api_keys)))
 
@@ -186,7 +211,7 @@ class Checker(Generic[R]):
         Proxies that come back to a new control plane sooner than this service ask by rules that are on their way here.
         """
         deadline = self._clock() + patience
-        if not await self._comes(rule_id, deadline):
+        if not await self.arrivals.comes(rule_id, deadline):
             return self._answer(UNKNOWN_RULE)
         result = self.check(rule_id, headers, facts)
         if isinstance(result, NeedsKeys):
@@ -206,29 +231,6 @@ class Checker(Generic[R]):
             if cookies is not None:
                 return replace(allowed, rendered=self._replace_cookies(allowed.rendered, cookies))
         return allowed
-
-    @property
-    def waiting(self) -> int:
-        """Checks that wait for a rule now."""
-        return self._waiting
-
-    async def _comes(self, rule_id: str, deadline: float) -> bool:
-        if self._waiting >= MAX_WAITING:
-            return False
-        self._waiting += 1
-        try:
-            while True:
-                changed = self._rules.next_change
-                if self._rules.get(rule_id, self._clock()) is not None:
-                    return True
-                left = deadline - self._clock()
-                if left <= 0:
-                    return False
-                waiter = asyncio.ensure_future(changed.wait())
-                await asyncio.wait([waiter], timeout=left)
-                waiter.cancel()
-        finally:
-            self._waiting -= 1
 
     def lookups(self) -> tuple[int, int]:
         """Hits and misses of the cache so far."""

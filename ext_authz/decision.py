@@ -215,7 +215,9 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified, tell: Tell | N
     subject = claims.get("sub")
     stripped = _stripped(rule, check)
     return Allow(
-        identity=Identity(
+        identity=Identity(provider=check.provider, user=None)
+        if rule.is_witness
+        else Identity(
             provider=check.provider,
             user=f"{check.provider}:{subject}" if subject else None,
             user_id=subject,
@@ -252,7 +254,9 @@ def _allow_key(rule: Rule, check: ApiKeyCheck, holder: _KeyHolder) -> Allow:
     headers = {check.forward_id: header_value(holder.key_id)} if check.forward_id else {}
     stripped = _stripped(rule, None)
     return Allow(
-        identity=Identity(
+        identity=Identity(provider=check.provider, user=None)
+        if rule.is_witness
+        else Identity(
             provider=check.provider,
             user=f"{check.provider}:{holder.owner or holder.key_id}",
             user_id=holder.owner,

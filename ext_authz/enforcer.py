@@ -65,6 +65,6 @@ def _refuse_revocation(rules: Iterable[Rule]) -> None:
 
 
 def _refuse_managed_keys(rules: Iterable[Rule]) -> None:
-    asking = sorted({check.provider for rule in rules for check in rule.api_keys if check.managed})
+    asking = sorted({check.provider for rule in rules for check in rule.managed_keys})
     if asking:
         raise PolicyError(f"managed keys of {', '.join(asking)}: GATEWAY_API_KEY_SECRET of this process is not set")

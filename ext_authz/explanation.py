@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
@@ -71,6 +71,7 @@ async def explain(
         revocations=_none_revoked(),
         render=_as_it_is,
         replace_cookies=lambda allowed, _cookies: allowed,
+        join=_joined,
         clock=time.monotonic,
         wall=time.time,
         cache_entries=1,
@@ -127,10 +128,13 @@ def _told(rule: Rule, written: Authorize | None, tell: Tell) -> Rule:
     return replace(
         rule,
         tokens=tuple(replace(group, find=_told_find(group, tell)) for group in rule.tokens),
+        parts=tuple(_told(part, None if part.is_witness else written, tell) for part in rule.parts),
         authorization=_ToldAuthorization(
             claims=tuple(
                 (kind, _told_condition(kind, holds, text, tell))
-                for (kind, holds), text in zip(rule.authorization.claims, _conditions(written), strict=True)
+                for (kind, holds), text in zip(
+                    rule.authorization.claims, _conditions(None if rule.parts else written), strict=True
+                )
             ),
             methods=rule.authorization.methods,
             networks=rule.authorization.networks,
@@ -199,6 +203,13 @@ class _ToldAuthorization(Authorization):
             client = request.client_ip or "an unknown address"
             self.tell(Step(CLIENT_IP, failed != CLIENT_IP, f"{client}; asked: {_listed(self.networks)}"))
         return failed
+
+
+def _joined(decisions: Sequence[Allow | Deny | Unavailable]) -> Allow | Deny | Unavailable:
+    """Several yeses: the first, with the headers of all."""
+    allowed = [decision for decision in reversed(decisions) if isinstance(decision, Allow)]
+    headers = {name: value for one in allowed for name, value in one.set_headers.items()}
+    return replace(allowed[-1], set_headers=headers)
 
 
 def _as_it_is(decision: Allow | Deny | Unavailable) -> Allow | Deny | Unavailable:

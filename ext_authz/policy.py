@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from ext_authz.algorithms import ASYMMETRIC, HMAC_OCTETS
-from ext_authz.authorization import compile_authorization
+from ext_authz.authorization import ANYONE, compile_authorization
 from ext_authz.credentials import AUTHORIZATION
 from ext_authz.errors import PolicyError
 from ext_authz.forwarding import ForwardedClaim
@@ -109,6 +109,46 @@ def _compile_rule(
     # A provider names its secret only: what that is has to count as well.
     parts += [check.source.version for check in chosen if isinstance(check, JwtCheck)]
     fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
+    whole = _rule_of(rule_id, rule, chosen, fingerprint, identity_headers)
+    if not rule.needs_all:
+        return whole
+    return replace(whole, tokens=(), api_keys=(), authorization=ANYONE, parts=tuple(_parts(whole, rule, chosen)))
+
+
+def _parts(whole: Rule, rule: AuthRule, chosen: Sequence[JwtCheck | ApiKeyCheck]) -> Iterator[Rule]:
+    """One rule for each check. A header that several might set is the first one's alone, to set or to remove."""
+    taken: set[str] = set()
+    settable = [_set_by(check) for check in chosen]
+    for number, check in enumerate(chosen):
+        elsewhere = taken.union(*settable[number + 1 :]) - (settable[number] - taken)
+        mine = _without_headers(check, taken)
+        taken |= settable[number]
+        fingerprint = hashlib.sha256(whole.fingerprint + b"part" + number.to_bytes(2)).digest()
+        part = _rule_of(whole.rule_id, rule, [mine], fingerprint, whole.identity_headers - elsewhere)
+        if number > 0:
+            part = replace(part, scopes=frozenset(), authorization=ANYONE, is_witness=True)
+        yield part
+
+
+def _set_by(check: JwtCheck | ApiKeyCheck) -> frozenset[str]:
+    if isinstance(check, JwtCheck):
+        return frozenset(one.header for one in check.forward)
+    return frozenset() if check.forward_id is None else frozenset({check.forward_id})
+
+
+def _without_headers(check: JwtCheck | ApiKeyCheck, headers: Collection[str]) -> JwtCheck | ApiKeyCheck:
+    if isinstance(check, JwtCheck):
+        return replace(check, forward=tuple(one for one in check.forward if one.header not in headers))
+    return replace(check, forward_id=None) if check.forward_id in headers else check
+
+
+def _rule_of(
+    rule_id: str,
+    rule: AuthRule,
+    chosen: Sequence[JwtCheck | ApiKeyCheck],
+    fingerprint: bytes,
+    identity_headers: frozenset[str],
+) -> Rule:
     return Rule(
         rule_id=rule_id,
         fingerprint=fingerprint,

@@ -116,8 +116,19 @@ class Rule:
     identity_headers: frozenset[str]
     """Removed from the request unless set by the check itself."""
     limits: TokenLimits
+    parts: tuple[Rule, ...] = ()
+    """Rules that all have to be met, in the place of this one's own checks; the first says who is calling."""
+    is_witness: bool = False
+    """Whether another rule says who is calling."""
 
     @property
     def jwt(self) -> tuple[JwtCheck, ...]:
         """Every check of tokens."""
-        return tuple(check for group in self.tokens for check in group.checks)
+        own = tuple(check for group in self.tokens for check in group.checks)
+        return own + tuple(check for part in self.parts for check in part.jwt)
+
+    @property
+    def managed_keys(self) -> tuple[ApiKeyCheck, ...]:
+        """Every check of API keys that are made while the gateway runs."""
+        own = tuple(check for check in self.api_keys if check.managed)
+        return own + tuple(check for part in self.parts for check in part.managed_keys)

@@ -140,8 +140,11 @@ class Route(OneOf):
     listener trusts it is the client's address and not theirs."""
     authenticate: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Who may vouch for the caller: any one of these is enough. Empty is open to all."""
+    authenticate_all: bool = False
+    """Whether all of them have to vouch, each by credentials of its own. The first says who is calling: scopes,
+    `authorize` and limits are about it."""
     scopes: Annotated[list[Scope], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
-    """What the caller's token has to grant, all of them; 403 without. An API key grants none."""
+    """What the caller's token or managed API key has to grant, all of them; 403 without."""
     authorize: Authorize = Authorize()
     """What else is asked of the caller; 403 without."""
     forward_token: bool | None = None
@@ -176,4 +179,6 @@ class Route(OneOf):
         by_prefix = self.rewrite.prefix or (self.redirect and self.redirect.prefix)
         if by_prefix and self.match.path_prefix is None:
             raise mistake("prefix", "only a route that matches by path_prefix has a prefix to replace", "write path")
+        if self.authenticate_all and len(self.authenticate) <= 1:
+            raise mistake("all-of-one", "authenticate_all is about several providers", "write two in authenticate")
         return self

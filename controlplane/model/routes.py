@@ -98,7 +98,7 @@ class Route:
     match: RouteMatch
     action: Action
     authenticate: tuple[str, ...]
-    """Identity providers, any of which is enough; empty is open to all."""
+    """Identity providers; empty is open to all."""
     scopes: tuple[str, ...]
     """What the caller's token has to grant, all of them (RFC 6749 §3.3)."""
     rate_limits: tuple[str, ...]
@@ -109,6 +109,8 @@ class Route:
     """What node groups choose routes by."""
     authorization: Authorization | None = None
     """``None`` asks nothing."""
+    authenticate_all: bool = False
+    """Whether credentials of all providers are asked, and not of any one."""
     forward_token: bool | None = None
     """Whether the upstream gets the caller's token; ``None`` is what its provider says."""
     request_headers: HeaderChanges = field(default_factory=HeaderChanges)
@@ -123,3 +125,8 @@ class Route:
     cors: Cors | None = None
     idle_timeout: float | None = None
     max_duration: float | None = None
+
+    @property
+    def identified_by(self) -> tuple[str, ...]:
+        """The providers that may say who is calling."""
+        return self.authenticate[:1] if self.authenticate_all else self.authenticate

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from controlplane.config import GatewayConfig
 from controlplane.config.problems import Path, quoted
-from controlplane.model import ApiKeyProvider, JwtProvider
+from controlplane.model import ApiKeyProvider, IdentityProvider, JwtProvider
 from controlplane.resolve.coverage import RouteIndex
 from controlplane.resolve.draft import Draft
 from controlplane.resolve.node_groups import routes_of
@@ -23,6 +23,7 @@ def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
     _scopes_without_tokens(draft)
     _authorize_without_identity(draft)
     _forwarding_without_tokens(draft)
+    _credentials_in_one_place(draft)
 
 
 def _duplicate_names(section: str, names: Iterable[str | None], draft: Draft) -> None:
@@ -81,11 +82,11 @@ def _limits_without_identity(draft: Draft) -> None:
             if not route.authenticate:
                 message = f"{quoted(name)} counts by {limit.by}, but the route does not authenticate"
                 draft.refuse(path, "limit-without-identity", message, "add authenticate, or a limit by ip")
-            elif limit.by == "api_key" and not by_key.intersection(route.authenticate):
+            elif limit.by == "api_key" and not by_key.intersection(route.identified_by):
                 message = f"{quoted(name)} counts by api_key, but no provider of the route takes API keys"
                 draft.refuse(path, "limit-without-identity", message, "use a limit by user")
-            elif limit.by == "user" and nameless.intersection(route.authenticate):
-                provider = min(nameless.intersection(route.authenticate))
+            elif limit.by == "user" and nameless.intersection(route.identified_by):
+                provider = min(nameless.intersection(route.identified_by))
                 message = f"{quoted(name)} counts by user, but tokens of {quoted(provider)} need not name one"
                 draft.refuse(path, "limit-without-identity", message, "put sub among its required_claims")
 
@@ -98,7 +99,7 @@ def _scopes_without_tokens(draft: Draft) -> None:
         if isinstance(provider, JwtProvider) or (isinstance(provider, ApiKeyProvider) and provider.managed)
     }
     for index, route in enumerate(draft.routes):
-        if route.scopes and not tokens.intersection(route.authenticate):
+        if route.scopes and not tokens.intersection(route.identified_by):
             message = "scopes are granted by tokens and by managed keys, and no provider of the route takes either"
             draft.refuse(
                 ("routes", index, "scopes"), "scopes-without-tokens", message, "add a jwt provider to authenticate"
@@ -115,7 +116,7 @@ def _authorize_without_identity(draft: Draft) -> None:
         if not route.authenticate:
             message = "the route is open to all: nobody is asked who they are"
             draft.refuse(path, "authorize-without-identity", message, "add authenticate")
-        elif route.authorization.asks_token and not tokens.intersection(route.authenticate):
+        elif route.authorization.asks_token and not tokens.intersection(route.identified_by):
             message = "roles and claims stand in tokens, and no provider of the route takes tokens"
             draft.refuse(path, "authorize-without-tokens", message, "add a jwt provider to authenticate")
 
@@ -132,3 +133,27 @@ def _forwarding_without_tokens(draft: Draft) -> None:
                 message,
                 "add a jwt provider to authenticate",
             )
+
+
+def _credentials_in_one_place(draft: Draft) -> None:
+    """Providers that all have to vouch, and would all need the same place for another text."""
+    providers = {provider.name: provider for provider in draft.identity_providers}
+    for index, route in enumerate(draft.routes):
+        if not route.authenticate_all:
+            continue
+        seen: dict[object, str] = {}
+        for position, name in enumerate(route.authenticate):
+            place = _place_of(providers[name]) if name in providers else name
+            if place in seen:
+                message = (
+                    f"{quoted(seen[place])} and {quoted(name)} look in the same place: no request can satisfy both"
+                )
+                hint = "give one of them another token_from or header"
+                draft.refuse(("routes", index, "authenticate", position), "same-place", message, hint)
+            seen.setdefault(place, name)
+
+
+def _place_of(provider: IdentityProvider) -> object:
+    if isinstance(provider, ApiKeyProvider):
+        return provider.header
+    return provider.token_from

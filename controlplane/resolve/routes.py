@@ -36,6 +36,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         match=match,
         action=does,
         authenticate=tuple(written.authenticate),
+        authenticate_all=written.authenticate_all,
         scopes=tuple(sorted(written.scopes)),
         rate_limits=tuple(written.rate_limits),
         timeout=defaults.timeout if written.timeout is None else written.timeout,

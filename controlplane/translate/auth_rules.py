@@ -57,21 +57,19 @@ class RuleBook:
         self.rules: dict[str, contracts.AuthRule] = {}
         self._ids: dict[bytes, str] = {}
 
-    def rule_for(
-        self,
-        authenticate: tuple[str, ...],
-        scopes: tuple[str, ...] = (),
-        authorization: model.Authorization | None = None,
-        forward_token: bool | None = None,
-    ) -> str | None:
+    def rule_for(self, route: model.Route) -> str | None:
         """The id of the rule for what a route asks of its callers, noted in :attr:`rules`; ``None`` when it is open.
 
         An id is the providers' names and a hash of all that they are, so that it means the same for ever.
         """
-        if not authenticate:
+        if not route.authenticate:
             return None
         rule = contracts.AuthRule(
-            any_of=authenticate, scopes=scopes, authorize=_authorize(authorization), forward_token=forward_token
+            any_of=route.authenticate,
+            needs_all=route.authenticate_all,
+            scopes=route.scopes,
+            authorize=_authorize(route.authorization),
+            forward_token=route.forward_token,
         )
         demand = rule.encode()
         if demand not in self._ids:

@@ -87,9 +87,7 @@ class Translator:
         for route in self._gateway.routes:
             yield RouteContext(
                 route=route,
-                auth_rule=self._book.rule_for(
-                    route.authenticate, route.scopes, route.authorization, route.forward_token
-                ),
+                auth_rule=self._book.rule_for(route),
                 limits=tuple(limits[name] for name in route.rate_limits),
                 clusters={name: names.fallback_chain(self._chains[name]) for name in upstreams_of(route.action)},
             )

@@ -154,12 +154,15 @@ class AuthRule(Contract):
     """What one kind of route asks of a request."""
 
     any_of: tuple[str, ...] = Field(min_length=1)
-    """Names of providers; credentials of any one of them are enough."""
+    """Names of providers; credentials of any one of them are enough, unless :attr:`needs_all`."""
     scopes: tuple[str, ...] = ()
     """All of these the token has to grant (``scope``, RFC 8693 §4.2, or ``scp``), or the API key; those of the document
     grant none."""
     authorize: Authorize | None = Field(default=None, exclude_if=lambda authorize: authorize is None)
     """What else is asked. Left out of the JSON when it is nothing: ids of rules stay as they were."""
+    needs_all: bool = Field(default=False, exclude_if=lambda needs: not needs)
+    """Whether credentials of all of them are asked. The first says who is calling; scopes and :attr:`authorize` are
+    about it. Left out of the JSON when not: ids of rules stay as they were."""
     forward_token: bool | None = Field(default=None, exclude_if=lambda forward: forward is None)
     """Whether the backend gets the token too, whatever its provider says; ``None`` leaves it to the provider."""
 

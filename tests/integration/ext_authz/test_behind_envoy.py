@@ -44,6 +44,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/open"),
         g.route("/api", authenticate=("platform",)),
         g.route("/either", authenticate=("platform", "partners")),
+        g.route("/both", authenticate=("platform", "partners"), authenticate_all=True),
         g.route("/lost", authenticate=("dead",)),
         g.route("/inline", authenticate=("inline",)),
         g.route("/shared", authenticate=("shared",)),
@@ -155,6 +156,10 @@ TOKEN = bearer()["authorization"].removeprefix("Bearer ")
         ("/api", bearer(signing_key("RS256", "two")), "/api", 401),
         ("/api", {"x-api-key": API_KEY}, "/api", 401),
         ("/either", {"x-api-key": API_KEY}, "/either", 200),
+        ("/both", bearer() | {"x-api-key": API_KEY}, "/both", 200),
+        ("/both", bearer(), "/both", 401),
+        ("/both", {"x-api-key": API_KEY}, "/both", 401),
+        ("/both", bearer() | {"x-api-key": "wrong"}, "/both", 401),
         ("/lost", bearer(), "/lost", 503),
         ("/inline", bearer(), "/inline", 200),
         ("/places?access_token=TOKEN", {}, "/places", 200),
@@ -197,6 +202,14 @@ def test_a_token_becomes_an_identity_header(front: Front) -> None:
     assert received.status_code == 200
     assert received.json()["headers"]["x-user-id"] == "alice"
     assert "mallory" not in received.text
+
+
+def test_both_kinds_of_credentials(front: Front) -> None:
+    """The backend learns of both, sees neither the key nor what the client claimed."""
+    sent = bearer() | {"x-api-key": API_KEY, "x-user-id": "mallory", "x-partner": "mallory"}
+    received = front.client.get("/both", headers=sent).json()["headers"]
+    assert (received["x-user-id"], received["x-partner"]) == ("alice", "acme")
+    assert "x-api-key" not in received
 
 
 def test_keys_of_the_document_and_a_token_that_ends_here(front: Front) -> None:

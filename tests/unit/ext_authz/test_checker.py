@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from ext_authz.checker import MAX_WAITING, Answer, Checker, NeedsRule
+from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.decision import Allow, NeedsKeys
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.enforcer import Enforcer
@@ -17,6 +18,7 @@ from ext_authz.errors import KeyFetchError
 from ext_authz.key_book import KeyBook
 from ext_authz.key_ring import KeyRing
 from ext_authz.revocations import RevocationList
+from ext_authz.rule_arrivals import MAX_WAITING
 from ext_authz.rule_book import RuleBook
 from servicekit.contracts import AuthPolicy
 from tests.harness.jose import SigningKey, jwks, signing_key
@@ -47,6 +49,14 @@ class Provider:
         return self.documents[uri]
 
 
+def joined(decisions: Sequence[Plain]) -> Plain:
+    """The first says who is calling, all change the request; as the bytes of several answers are joined."""
+    allowed = [decision for decision in decisions if isinstance(decision, Allow)]
+    headers = {name: value for one in reversed(allowed) for name, value in one.set_headers.items()}
+    removed = tuple(sorted({name for one in allowed for name in one.remove_headers}))
+    return replace(allowed[0], set_headers=headers, remove_headers=removed)
+
+
 class World:
     """A checker whose answers stay plain values, on clocks that a test sets."""
 
@@ -74,6 +84,7 @@ class World:
                 if isinstance(decision, Allow)
                 else decision
             ),
+            join=joined,
             clock=self.clock,
             wall=self.wall,
             cache_entries=cache_entries,
@@ -161,13 +172,13 @@ async def test_a_rule_that_is_on_its_way_is_waited_for() -> None:
     w.patience = 5
     token = KEY.token(claims())
     asking = asyncio.create_task(w.show(token))
-    await eventually(lambda: w.checker.waiting == 1, "it waits")
+    await eventually(lambda: w.checker.arrivals.waiting == 1, "it waits")
     w.enforcer.apply(AuthPolicy(providers=(), rules={}, identity_headers=()))
-    await eventually(lambda: w.checker.waiting == 1, "it waits on")
+    await eventually(lambda: w.checker.arrivals.waiting == 1, "it waits on")
     w.enforcer.apply(auth_policy(jwt_provider()))
     async with asyncio.timeout(5):
         assert isinstance(await asking, Allow)
-    assert w.checker.waiting == 0
+    assert w.checker.arrivals.waiting == 0
 
 
 async def test_not_all_can_wait_for_a_rule() -> None:
@@ -175,13 +186,13 @@ async def test_not_all_can_wait_for_a_rule() -> None:
     w = world()
     w.patience = 60
     waiting = [asyncio.create_task(w.ask("nobody~000000000000")) for _ in range(MAX_WAITING)]
-    await eventually(lambda: w.checker.waiting == MAX_WAITING, "all wait")
+    await eventually(lambda: w.checker.arrivals.waiting == MAX_WAITING, "all wait")
     async with asyncio.timeout(5):
         assert reason(await w.ask("nobody~000000000000")) == "unknown_rule"
     for task in waiting:
         task.cancel()
     await asyncio.wait(waiting)
-    assert w.checker.waiting == 0
+    assert w.checker.arrivals.waiting == 0
 
 
 async def test_a_token_is_verified_once() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from controlplane.config import load_document
 from controlplane.resolve import resolve
-from ext_authz import checker, key_source
+from ext_authz import key_source, rule_arrivals
 from ext_authz.app import MAX_CONCURRENT_CHECKS
 from ext_authz.key_fetcher import DEADLINE
 from ext_authz.service import MAX_WAIT
@@ -52,7 +52,7 @@ def test_every_dependency_has_its_test() -> None:
 def test_the_bounds_on_that_page_are_those_of_the_code() -> None:
     """Numbers that are written twice stay the same twice."""
     page = (ROOT / "docs/reference/ext-authz-failures.md").read_text()
-    assert (MAX_WAIT, DEADLINE, checker.MAX_WAITING, key_source.MAX_WAITING) == (1.0, 5.0, 1024, 256)
+    assert (MAX_WAIT, DEADLINE, rule_arrivals.MAX_WAITING, key_source.MAX_WAITING) == (1.0, 5.0, 1024, 256)
     assert f"more than {MAX_CONCURRENT_CHECKS} checks at a time" in page
 
 

@@ -13,7 +13,7 @@ from tests.harness import gateways as g
 
 def rule_id(*providers: IdentityProvider) -> str:
     """The id of the rule that takes any of ``providers``."""
-    found = RuleBook(providers).rule_for(tuple(provider.name for provider in providers))
+    found = RuleBook(providers).rule_for(g.route(authenticate=tuple(provider.name for provider in providers)))
     assert found is not None
     return found
 
@@ -21,14 +21,14 @@ def rule_id(*providers: IdentityProvider) -> str:
 def test_an_open_route_has_no_rule() -> None:
     """There is nothing to ask."""
     book = RuleBook([g.jwt_provider()])
-    assert book.rule_for(()) is None
+    assert book.rule_for(g.route()) is None
     assert not book.rules
 
 
 def test_equal_demands_share_a_rule() -> None:
     """However many routes make them."""
     book = RuleBook([g.jwt_provider(), g.api_key_provider()])
-    assert book.rule_for(("platform",)) == book.rule_for(("platform",))
+    assert book.rule_for(g.route(authenticate=("platform",))) == book.rule_for(g.route(authenticate=("platform",)))
     assert len(book.rules) == 1
 
 
@@ -63,4 +63,13 @@ def test_another_provider_changes_nothing() -> None:
     """A rule depends on its own providers only."""
     alone = RuleBook([g.jwt_provider()])
     beside = RuleBook([g.jwt_provider(), g.api_key_provider()])
-    assert alone.rule_for(("platform",)) == beside.rule_for(("platform",))
+    assert alone.rule_for(g.route(authenticate=("platform",))) == beside.rule_for(g.route(authenticate=("platform",)))
+
+
+def test_all_of_them_is_another_demand() -> None:
+    """And in another order, for the first says who is calling."""
+    book = RuleBook([g.jwt_provider(), g.api_key_provider()])
+    both = ("platform", "partners")
+    routes = [g.route(authenticate=both), g.route(authenticate=both, authenticate_all=True)]
+    routes.append(g.route(authenticate=both[::-1], authenticate_all=True))
+    assert len({book.rule_for(route) for route in routes}) == 3
