@@ -1,40 +1,16 @@
-"""``tls`` and ``redirect_to_https`` of a listener. Certificates and keys are files of Envoy's machine: a document has
-their paths and never what is in them."""
+"""``tls`` and ``redirect_to_https`` of a listener."""
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from controlplane.config.base import Section, mistake
 from controlplane.config.texts import Unique, distinct
+from controlplane.config.tls_files import Certificate, FilePath, TlsVersion
 
-_FILE = re.compile(r"(?:/[^/\x00-\x1f\x7f]+)+")
 _HTTPS_PORT: Final = 443
-
-
-def _check_file(text: str) -> str:
-    if not _FILE.fullmatch(text) or {".", ".."} & set(text.split("/")):
-        raise mistake(
-            "file", "this is not the path of a file", "from the root, without // and .., as in /etc/tls/a.crt"
-        )
-    return text
-
-
-FilePath = Annotated[str, Field(max_length=1024), AfterValidator(_check_file)]
-"""A file on the machine of Envoy."""
-
-
-class Certificate(Section):
-    """A certificate and its private key. Replaced files are taken up while everything runs, if they were renamed into
-    place or are links that Kubernetes swaps; what was written over is not noticed."""
-
-    certificate: FilePath
-    """PEM: the certificate, and after it those between it and a known authority."""
-    key: FilePath
-    """PEM: its private key."""
 
 
 class ClientCertificates(Section):
@@ -49,12 +25,6 @@ class ClientCertificates(Section):
     that name never gets through."""
 
 
-def _from_number(value: Any) -> Any:
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise mistake("type", "expected text", f'put it in quotes: "{value}"')
-    return value
-
-
 def _distinct(certificates: list[Certificate]) -> list[Certificate]:
     return distinct(certificates, key=lambda one: one.certificate, name=lambda one: one.certificate)
 
@@ -64,7 +34,7 @@ class Tls(Section):
 
     certificates: Annotated[list[Certificate], AfterValidator(_distinct)] = Field(min_length=1, max_length=100)
     """Chosen by the name that a client asks for (SNI); who asks for another name, or for none, is shown the first."""
-    min_version: Annotated[Literal["1.2", "1.3"], BeforeValidator(_from_number)] = "1.2"
+    min_version: TlsVersion = "1.2"
     """The oldest version that clients may speak."""
     client_certificates: ClientCertificates | None = None
     """What clients have to show; without it, they are not asked."""

@@ -12,6 +12,7 @@ from controlplane.config.durations import Duration
 from controlplane.config.health_checks import HealthCheck
 from controlplane.config.percent import Percent
 from controlplane.config.texts import Name
+from controlplane.config.upstream_tls import UpstreamTls
 from controlplane.config.urls import EndpointUrlText
 
 _MAX_CONCURRENT = 1_000_000
@@ -87,6 +88,8 @@ class Upstream(Section):
     """How long a new endpoint's share grows until it is whole; for `round_robin` and `least_request`."""
     panic_threshold: Annotated[float, Percent()] = 0.0
     """When less of the upstream is well, all endpoints get requests, the sick ones too; `0%` is never."""
+    tls: UpstreamTls | None = None
+    """Whom the gateway believes and what it shows; for `https` endpoints, which are checked without it too."""
     http2: bool = False
     """Speak HTTP/2 to the endpoints (gRPC needs it); HTTP/1.1 otherwise."""
     connect_timeout: Annotated[float, Duration(least=0.01, most=300)] = 2.0

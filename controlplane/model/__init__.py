@@ -18,7 +18,6 @@ from controlplane.model.address_rules import AddressRules
 from controlplane.model.cors import Cors, OriginMatch
 from controlplane.model.gateway import Gateway
 from controlplane.model.listeners import (
-    CertificateFiles,
     ClientCertificates,
     HttpRules,
     HttpsRedirect,
@@ -36,7 +35,8 @@ from controlplane.model.routes import (
     RouteMatch,
     ValueMatch,
 )
-from controlplane.model.upstreams import CircuitBreaker, Endpoint, HashKey, HealthCheck, Upstream
+from controlplane.model.tls_files import CertificateFiles
+from controlplane.model.upstreams import CircuitBreaker, Endpoint, HashKey, HealthCheck, Upstream, UpstreamTls
 
 __all__ = [
     "EDGE",
@@ -80,6 +80,7 @@ __all__ = [
     "Tier",
     "TokenPlace",
     "Upstream",
+    "UpstreamTls",
     "ValueMatch",
     "Variable",
     "upstreams_of",

@@ -6,14 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from controlplane.model.address_rules import AddressRules
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CertificateFiles:
-    """Paths on Envoy's machine."""
-
-    certificate: str
-    key: str
+from controlplane.model.tls_files import CertificateFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

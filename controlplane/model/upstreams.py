@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from controlplane.model.tls_files import CertificateFiles
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -67,14 +69,29 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UpstreamTls:
+    """TLS with endpoints."""
+
+    ca: str | None = None
+    """Path on Envoy's machine; ``None`` is the machine's own authorities."""
+    client_certificate: CertificateFiles | None = None
+    sni: str | None = None
+    """``None`` is each endpoint's own name."""
+    names: tuple[str, ...] = ()
+    """Host names, IP addresses and URIs of which certificates have to be for one; none is :attr:`sni`, or without it
+    each endpoint's own host."""
+    min_version: Literal["1.2", "1.3"] = "1.2"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upstream:
     """A named group of endpoints."""
 
     name: str
     endpoints: tuple[Endpoint, ...]
     discovery: Literal["static", "dns"]
-    tls: bool
-    """Whether the endpoints speak TLS (``https://``)."""
+    tls: UpstreamTls | None
+    """``None`` is in the clear (``http://``)."""
     http2: bool
     load_balancing: Literal["round_robin", "least_request", "random", "ring_hash", "maglev"]
     connect_timeout: float

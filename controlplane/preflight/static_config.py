@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from envoy.config.bootstrap.v3.bootstrap_pb2 import Bootstrap
 from envoy.config.cluster.v3.cluster_pb2 import Cluster
+from envoy.config.core.v3.base_pb2 import TransportSocket
 from envoy.config.core.v3.config_source_pb2 import ApiConfigSource, ApiVersion
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from envoy.config.listener.v3.listener_pb2 import Listener
@@ -14,6 +15,11 @@ from envoy.config.route.v3.route_pb2 import RouteConfiguration
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import (
     HttpConnectionManager,
 )
+from envoy.extensions.transport_sockets.proxy_protocol.v3.upstream_proxy_protocol_pb2 import (
+    ProxyProtocolUpstreamTransport,
+)
+from envoy.extensions.transport_sockets.tls.v3.secret_pb2 import SdsSecretConfig
+from envoy.extensions.transport_sockets.tls.v3.tls_pb2 import UpstreamTlsContext
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
@@ -50,7 +56,9 @@ def static_config(snapshot: Snapshot) -> Bootstrap:
     }
     static = bootstrap.static_resources
     static.listeners.extend(_with_routes(one, routes) for one in _all(snapshot, types.LISTENER, Listener))
-    static.clusters.extend(_with_endpoints(one, endpoints) for one in _all(snapshot, types.CLUSTER, Cluster))
+    static.clusters.extend(
+        _without_files(_with_endpoints(one, endpoints)) for one in _all(snapshot, types.CLUSTER, Cluster)
+    )
     return bootstrap
 
 
@@ -85,6 +93,29 @@ def _with_endpoints(cluster: Cluster, endpoints: dict[str, ClusterLoadAssignment
     if name in endpoints:
         cluster.load_assignment.MergeFrom(endpoints[name])
     return cluster
+
+
+def _without_files(cluster: Cluster) -> Cluster:
+    """Static clusters are made before Envoy has a stream on which it could wait for secrets."""
+    if cluster.HasField("transport_socket"):
+        _forget_files(cluster.transport_socket)
+    return cluster
+
+
+def _forget_files(socket: TransportSocket) -> None:
+    if socket.typed_config.Is(ProxyProtocolUpstreamTransport.DESCRIPTOR):
+        outer = ProxyProtocolUpstreamTransport()
+        socket.typed_config.Unpack(outer)
+        _forget_files(outer.transport_socket)
+        socket.typed_config.Pack(outer, deterministic=True)
+    elif socket.typed_config.Is(UpstreamTlsContext.DESCRIPTOR):
+        tls = UpstreamTlsContext()
+        socket.typed_config.Unpack(tls)
+        common = tls.common_tls_context
+        common.ClearField("tls_certificate_sds_secret_configs")
+        authorities = SdsSecretConfig(name=SYSTEM_CA_SECRET)
+        common.combined_validation_context.validation_context_sds_secret_config.CopyFrom(authorities)
+        socket.typed_config.Pack(tls, deterministic=True)
 
 
 def _with_routes(listener: Listener, routes: dict[str, RouteConfiguration]) -> Listener:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from controlplane import config, model
 from controlplane.config.balancing import HashKey
 from controlplane.config.health_checks import HealthCheck
+from controlplane.config.upstream_tls import UpstreamTls
 from controlplane.config.upstreams import CircuitBreaker, Upstream
 from controlplane.config.urls import EndpointUrl, parse_endpoint_url
 from controlplane.resolve.draft import Draft
@@ -14,7 +15,7 @@ def resolve_upstreams(document: config.GatewayConfig, draft: Draft) -> None:
     """Turn every upstream into its model."""
     for index, written in enumerate(document.upstreams):
         urls = [parse_endpoint_url(endpoint.url) for endpoint in written.endpoints]
-        _check_endpoints(index, urls, draft)
+        _check_endpoints(index, written, urls, draft)
         draft.upstreams.append(_upstream(written, urls))
     _check_fallbacks(draft)
 
@@ -27,7 +28,7 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
             for url, endpoint in zip(urls, written.endpoints, strict=True)
         ),
         discovery="static" if all(url.is_ip for url in urls) else "dns",
-        tls=urls[0].tls,
+        tls=_tls(written.tls or UpstreamTls()) if urls[0].tls else None,
         http2=written.http2,
         load_balancing=written.load_balancing,
         connect_timeout=written.connect_timeout,
@@ -40,6 +41,17 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
         max_requests_per_connection=written.max_requests_per_connection,
         proxy_protocol=written.proxy_protocol,
         fallback=written.fallback,
+    )
+
+
+def _tls(written: UpstreamTls) -> model.UpstreamTls:
+    shown = written.client_certificate
+    return model.UpstreamTls(
+        ca=written.ca,
+        client_certificate=model.CertificateFiles(certificate=shown.certificate, key=shown.key) if shown else None,
+        sni=written.sni,
+        names=tuple(written.names or ()),
+        min_version=written.min_version,
     )
 
 
@@ -65,7 +77,11 @@ def _check_fallbacks(draft: Draft) -> None:
             draft.refuse(("upstreams", index, "fallback"), "fallback-circle", message, "take one of them out")
 
 
-def _check_endpoints(upstream: int, urls: list[EndpointUrl], draft: Draft) -> None:
+def _check_endpoints(upstream: int, written: Upstream, urls: list[EndpointUrl], draft: Draft) -> None:
+    named = written.tls is not None and written.tls.sni is not None
+    if written.tls is not None and not any(url.tls for url in urls):
+        hint = "write their URLs with https://"
+        draft.refuse(("upstreams", upstream, "tls"), "tls", "none of the endpoints speaks TLS", hint)
     seen: set[tuple[str, int]] = set()
     for index, url in enumerate(urls):
         path = ("upstreams", upstream, "endpoints", index)
@@ -75,8 +91,8 @@ def _check_endpoints(upstream: int, urls: list[EndpointUrl], draft: Draft) -> No
         if url.tls != urls[0].tls:
             hint = "make it two upstreams"
             draft.refuse(path, "mixed-endpoints", "all endpoints of an upstream speak TLS (https) or none does", hint)
-        elif url.tls and url.is_ip != urls[0].is_ip:
-            hint = "their certificates are checked in different ways; make it two upstreams"
+        elif url.tls and url.is_ip != urls[0].is_ip and not named:
+            hint = "their certificates are checked in different ways; add tls.sni, or make it two upstreams"
             draft.refuse(path, "mixed-endpoints", "https endpoints are all IP addresses or all names", hint)
 
 

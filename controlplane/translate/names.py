@@ -74,6 +74,16 @@ def client_authorities(listener: str) -> str:
     return f"{listener}/client_authorities"
 
 
+def upstream_authorities(upstream: str) -> str:
+    """The secret that says where the authorities of an upstream's endpoints lie."""
+    return f"{upstream}/upstream_authorities"
+
+
+def client_certificate(upstream: str) -> str:
+    """The secret that says where the certificate lies that an upstream is shown, and its key."""
+    return f"{upstream}/client_certificate"
+
+
 def cluster(upstream: str) -> str:
     """The cluster of an upstream, and its ``ClusterLoadAssignment``."""
     return upstream

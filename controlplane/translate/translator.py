@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from controlplane.model import Gateway, Listener, Route, Upstream, upstreams_of
-from controlplane.translate import names
+from controlplane.translate import listener_tls, names, upstream_tls
 from controlplane.translate.auth_rules import RuleBook
 from controlplane.translate.clusters import chain_of, cluster, fallback_cluster, uses_eds
 from controlplane.translate.endpoints import load_assignment
 from controlplane.translate.http_filter import RouteContext
 from controlplane.translate.https_redirects import may_answer_challenges, redirecting
-from controlplane.translate.listener_tls import secrets
 from controlplane.translate.listeners import listener
 from controlplane.translate.policies import auth_policy, identity_headers, limit_policy
 from controlplane.translate.routes import route_configuration
@@ -79,7 +78,8 @@ class Translator:
         if upstream.name not in self._upstreams:
             name = names.cluster(upstream.name)
             endpoints = [encode_message(name, load_assignment(upstream))] if uses_eds(upstream) else []
-            self._upstreams[upstream.name] = (encode_message(name, cluster(upstream)), *endpoints)
+            secrets = [encode_message(secret.name, secret) for secret in upstream_tls.secrets(upstream)]
+            self._upstreams[upstream.name] = (encode_message(name, cluster(upstream)), *endpoints, *secrets)
         return self._upstreams[upstream.name]
 
     def _of_routes(self) -> Iterator[RouteContext]:
@@ -95,5 +95,5 @@ class Translator:
 
 def _secrets(source: Listener) -> Iterator[Resource]:
     if source.tls is not None:
-        for secret in secrets(source.name, source.tls):
+        for secret in listener_tls.secrets(source.name, source.tls):
             yield encode_message(secret.name, secret)

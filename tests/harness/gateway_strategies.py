@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from controlplane.model import (
+    CertificateFiles,
     Endpoint,
     Gateway,
     IdentityProvider,
@@ -14,6 +15,7 @@ from controlplane.model import (
     RetryPolicy,
     Route,
     Upstream,
+    UpstreamTls,
     ValueMatch,
 )
 from tests.harness import gateways as g
@@ -21,6 +23,7 @@ from tests.harness import gateways as g
 NAMES = st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True)
 HOSTS = st.sampled_from(["*", "a.example.com", "b.example.com", "*.example.com", "*.b.example.com", "other.org"])
 METHODS = st.sampled_from(["GET", "POST", "PUT", "DELETE", "M-SEARCH"])
+_FILES = CertificateFiles(certificate="/tls.crt", key="/tls.key")
 PATHS = st.sampled_from(["/", "/api", "/public/", "/health", "/a/b"])
 
 
@@ -47,7 +50,7 @@ def upstreams(name: str) -> st.SearchStrategy[Upstream]:
             circuit_breaker=g.circuit_breaker(consecutive_failures=limit),
         ),
         endpoints(),
-        st.booleans(),
+        st.sampled_from([None, UpstreamTls(), UpstreamTls(ca="/ca.crt", client_certificate=_FILES, sni="a.example")]),
         st.booleans(),
         st.sampled_from(["static", "dns"]),
         checks,

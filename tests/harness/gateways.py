@@ -66,7 +66,7 @@ def upstream(name: str = "resumes", port: int = 8048, **changes: Any) -> Upstrea
         "name": name,
         "endpoints": (Endpoint(host="127.0.0.1", port=port),),
         "discovery": "static",
-        "tls": False,
+        "tls": None,
         "http2": False,
         "load_balancing": "round_robin",
         "connect_timeout": 2.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +83,14 @@ async def eventually(condition: Callable[[], object], what: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {_SECONDS} s: {what}"
         await asyncio.sleep(0.01)
+
+
+async def answering(ask: Callable[[], Awaitable[object]], wanted: object) -> None:
+    """Wait until ``ask`` gives what is wanted; fails with what it gave last after ten seconds."""
+    deadline = time.monotonic() + _SECONDS
+    while (seen := await ask()) != wanted:
+        assert time.monotonic() < deadline, f"not within {_SECONDS} s: {wanted}, but {seen}"
+        await asyncio.sleep(0.02)
 
 
 def _cluster_of(node: Node, _identities: frozenset[str], _type_url: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from controlplane.model import Endpoint
+from controlplane.model import Endpoint, UpstreamTls
 from tests.harness import gateways as g
 from tests.harness.certificates import Authority
 from tests.harness.echo import running_echo
@@ -44,7 +44,7 @@ def test_a_backend_has_to_prove_its_name(tmp_path: Path, endpoint: str, certific
         upstream = g.upstream(
             endpoints=(Endpoint(host=endpoint, port=echo.port),),
             discovery="static" if endpoint[0].isdigit() else "dns",
-            tls=True,
+            tls=UpstreamTls(),
         )
         snapshot = edge_snapshot(g.gateway(listeners=(g.listener(port),), upstreams=(upstream,)))
         with envoy_with(snapshot, ca_file=authority.file):
@@ -57,7 +57,7 @@ def test_a_backend_of_an_unknown_authority_is_refused(tmp_path: Path) -> None:
     trusted, port = Authority(tmp_path / "trusted"), free_port()
     with running_echo(Authority(tmp_path).server("127.0.0.1")) as echo:
         snapshot = edge_snapshot(
-            g.gateway(listeners=(g.listener(port),), upstreams=(g.upstream(port=echo.port, tls=True),))
+            g.gateway(listeners=(g.listener(port),), upstreams=(g.upstream(port=echo.port, tls=UpstreamTls()),))
         )
         with envoy_with(snapshot, ca_file=trusted.file):
             assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 503

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controlplane.config import ConfigError, GatewayConfig, load_document
-from controlplane.model import CertificateFiles, ListenerTls
+from controlplane.model import CertificateFiles, ListenerTls, UpstreamTls
 from controlplane.preflight import EnvoyPreflight, PreflightError, PreflightUnavailableError, check_groups
 from controlplane.preflight.sandbox import CannotRunError, Sandbox
 from controlplane.resolve import resolve
@@ -41,13 +41,22 @@ def test_a_good_snapshot_passes(preflight: EnvoyPreflight) -> None:
 
 def test_upstreams_with_tls_pass(preflight: EnvoyPreflight) -> None:
     """Nodes bring the authorities that vouch for them; here stands one in for those."""
-    preflight.check(edge_snapshot(gateways.gateway(upstreams=(gateways.upstream(tls=True, discovery="dns"),))))
+    preflight.check(edge_snapshot(gateways.gateway(upstreams=(gateways.upstream(tls=UpstreamTls(), discovery="dns"),))))
 
 
 def test_files_of_the_nodes_are_not_asked_for(preflight: EnvoyPreflight) -> None:
     """Certificates of a listener lie on other machines; the rest of the listener is looked at."""
     tls = ListenerTls(certificates=(CertificateFiles(certificate="/nowhere/tls.crt", key="/nowhere/tls.key"),))
     preflight.check(edge_snapshot(gateways.gateway(listeners=(gateways.listener(tls=tls),))))
+
+
+def test_files_of_the_nodes_for_upstreams_are_not_asked_for(preflight: EnvoyPreflight) -> None:
+    """Authorities and a certificate of an upstream lie on other machines too; behind the PROXY protocol as well."""
+    files = CertificateFiles(certificate="/nowhere/tls.crt", key="/nowhere/tls.key")
+    tls = UpstreamTls(ca="/nowhere/ca.crt", client_certificate=files)
+    for told in (None, "v2"):
+        upstream = gateways.upstream(tls=tls, proxy_protocol=told)
+        preflight.check(edge_snapshot(gateways.gateway(upstreams=(upstream,))))
 
 
 def test_envoys_own_words_come_back(preflight: EnvoyPreflight) -> None:

@@ -8,7 +8,7 @@ from contextlib import aclosing
 import pytest
 
 from controlplane.config import GatewayConfig
-from controlplane.model import upstreams_of
+from controlplane.model import UpstreamTls, upstreams_of
 from controlplane.resolve import resolve
 from controlplane.sources import EnvironmentSource
 
@@ -24,7 +24,11 @@ async def test_two_settings_make_a_gateway() -> None:
     gateway = resolve(loaded.content, listen_address="0.0.0.0")
     (listener,), (upstream,), (route,) = gateway.listeners, gateway.upstreams, gateway.routes
     assert (listener.address, listener.port) == ("0.0.0.0", 8123)
-    assert (upstream.tls, upstream.endpoints[0].host, upstream.endpoints[0].port) == (True, "backend.example.com", 443)
+    assert (upstream.tls, upstream.endpoints[0].host, upstream.endpoints[0].port) == (
+        UpstreamTls(),
+        "backend.example.com",
+        443,
+    )
     assert (route.match.path.kind, route.match.path.value) == ("prefix", "/")
     assert [*upstreams_of(route.action)] == [upstream.name]
     assert route.authenticate == route.rate_limits == ()
