@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Final, Literal
 
 from dotenv import dotenv_values
 
+from servicekit.opened_folder import FILE_NAME, OpenedFolder, OpenedFolderError
 from servicekit.settings import ENV_FILE
 
 SECRET_PREFIX: Final = "GATEWAY_SECRET_"  # noqa: S105 -- how variables are called, no secret
@@ -24,7 +24,6 @@ MAX_SECRET_BYTES: Final = 64 * 1024
 MAX_REFERENCE_LENGTH: Final = 260
 
 _VARIABLE: Final = re.compile(rf"{SECRET_PREFIX}[A-Za-z0-9_]{{1,128}}")
-_FILE: Final = re.compile(r"(?!.*(?:^|/)(?:\.\.|\.(?:/|$)))[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)*")
 
 
 class SecretReferenceError(Exception):
@@ -53,7 +52,7 @@ def parse_reference(text: str) -> SecretReference:
     if len(text) <= MAX_REFERENCE_LENGTH:
         if kind == "env" and _VARIABLE.fullmatch(name):
             return SecretReference("env", name)
-        if kind == "file" and _FILE.fullmatch(name):
+        if kind == "file" and FILE_NAME.fullmatch(name):
             return SecretReference("file", name)
     raise SecretReferenceError(
         f"not a reference to a secret: env:{SECRET_PREFIX}NAME, or file:NAME with a path below GATEWAY_SECRETS_DIR"
@@ -65,7 +64,7 @@ class Secrets:
 
     def __init__(self, *, environment: Mapping[str, str], directory: Path | None) -> None:
         self._environment = environment
-        self._directory = directory
+        self._folder = OpenedFolder(directory, setting="GATEWAY_SECRETS_DIR")
 
     def resolve(self, reference: str) -> bytes:
         """The secret that ``reference`` names: 1 to 65536 octets, as it is now (a file is read again each time).
@@ -91,17 +90,11 @@ class Secrets:
         return os.fsencode(value)
 
     def _file(self, reference: SecretReference) -> bytes:
-        if self._directory is None:
-            raise SecretReferenceError(f"{reference}: GATEWAY_SECRETS_DIR of this process is not set")
         try:
-            folder = self._directory.resolve(strict=True)
-            path = (folder / reference.name).resolve(strict=True)
-            if not path.is_relative_to(folder):
-                raise SecretReferenceError(f"{reference}: a link leads out of GATEWAY_SECRETS_DIR")
-            return _read(path)
-        except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, before Python 3.13
-            why = (error.strerror or "") if isinstance(error, OSError) else ""
-            raise SecretReferenceError(f"{reference}: {why or 'cannot be read'}") from None
+            # A few more than allowed: a line end, and one to tell that it is too large.
+            return self._folder.read(reference.name, most=MAX_SECRET_BYTES + 3)
+        except OpenedFolderError as error:
+            raise SecretReferenceError(f"{reference}: {error}") from None
 
 
 NO_SECRETS: Final = Secrets(environment={}, directory=None)
@@ -114,19 +107,6 @@ def opened_secrets(directory: Path | None) -> Secrets:
     known = {name: value for name, value in written.items() if value is not None} | dict(os.environ)
     opened = {name: value for name, value in known.items() if name.startswith(SECRET_PREFIX)}
     return Secrets(environment=opened, directory=directory)
-
-
-def _read(path: Path) -> bytes:
-    """The file's octets, a few more than allowed at most; only of a regular file, so that nothing hangs."""
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise OSError(0, "not a file")
-        # Not before: opening a folder's descriptor as a file fails and would leave it open.
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(MAX_SECRET_BYTES + 3)
-    finally:
-        os.close(handle)
 
 
 def _without_line_end(value: bytes) -> bytes:
