@@ -20,6 +20,7 @@ from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
 from controlplane.api_keys import KeyMaker, KeyPublisher
 from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
+from controlplane.discovery import DiscoveringCache, Discovery, ListOpener
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.node_book import NodeBook
@@ -43,6 +44,7 @@ from servicekit.http import HttpServer
 from servicekit.https import HttpsFiles
 from servicekit.logs import configure_logging
 from servicekit.metrics import collect
+from servicekit.opened_folder import OpenedFolder
 from servicekit.redis_client import redis_client
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
@@ -70,8 +72,11 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     csds.add_to(server)
     add_port(server, settings.xds_bind, settings)
     preflight = EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None
+    filling = DiscoveringCache(cache)
+    lists = ListOpener(OpenedFolder(settings.discovery_dir, setting="GATEWAY_DISCOVERY_DIR"))
+    discovery = Discovery(cache=filling, open_list=lists, registry=registry)
     rollout = Rollout(
-        cache=cache,
+        cache=filling,
         ledger=ledger,
         placement=placement,
         regroup=xds.regroup,
@@ -87,6 +92,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         history=History(revisions=store.revisions if store is not None else None, keep=settings.store_revisions),
         events=events,
         remember=xds.remember,
+        discover=discovery.follow,
         registry=registry,
     )
     client = httpx.AsyncClient(trust_env=False)
@@ -118,6 +124,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         if preflight is not None:
             preflight.close()  # the thread that waits for Envoy's verdict would hold up the end of the process
         await client.aclose()
+        await lists.aclose()
         if revocations is not None:
             await revocations.aclose()
         await nodes.write()  # who has gone with this replica
@@ -131,6 +138,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         tasks={
             "pipeline": pipeline.run,
             "rollout": rollout.run,
+            "discovery": discovery.run,
             "nodes": nodes.run,
             **({"api keys": _publisher(store, cache).run} if store is not None else {}),
             **({"certificates": https.keep_fresh} if https is not None else {}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -21,6 +21,7 @@ from controlplane.config import ConfigError, GatewayConfig, load_document
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.live import Applied, Live, Status
+from controlplane.model import Gateway
 from controlplane.rollout import ReleaseOutcome, Rollout
 from controlplane.sources import Loaded, Source
 from controlplane.store import ConflictError, Outcome, Revision
@@ -48,6 +49,7 @@ class Pipeline:
         sources: whom to follow.
         compiler: what it refuses does not go live.
         remember: is told what nodes of one group may have from before a restart, newest first.
+        discover: is told what is about to go live, for what is found elsewhere; returns soon.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Pipeline:
         history: History,
         events: Events,
         remember: Callable[[Sequence[Snapshot]], None],
+        discover: Callable[[Gateway], Awaitable[None]],
         registry: CollectorRegistry,
     ) -> None:
         self._sources = sources
@@ -67,6 +70,7 @@ class Pipeline:
         self._history = history
         self._events = events
         self._remember = remember
+        self._discover = discover
         self._turn = asyncio.Lock()
         self._came = asyncio.Event()
         """Set when something else comes live."""
@@ -254,6 +258,7 @@ class Pipeline:
 
     async def _bring_live(self, live: Live) -> bool:
         """Let nodes have it; whether that was a change."""
+        await self._discover(live.compiled.gateway)
         changed = await self._rollout.publish(live.compiled.release)
         first = self.live is None
         self._loads.labels("applied" if changed else "unchanged").inc()

@@ -51,6 +51,10 @@ class ControlPlaneSettings(AdminSettings, ApiKeySettings):
     ``identities`` of a node group. With it nobody else gets the policies, which hold the hashes of API keys; without
     it everybody does who can connect."""
 
+    discovery_dir: Path | None = None
+    """Folder with the lists of endpoints that ``discover: {file: NAME}`` in a document may name. Without it none can
+    be named."""
+
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from controlplane.config.balancing import HashOn
-from controlplane.config.base import Section, mistake
+from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.durations import Duration
 from controlplane.config.health_checks import HealthCheck
 from controlplane.config.percent import Percent
+from controlplane.config.target_lists import Discover
 from controlplane.config.texts import Name
 from controlplane.config.upstream_tls import UpstreamTls
 from controlplane.config.urls import EndpointUrlText
@@ -71,15 +72,20 @@ class CircuitBreaker(Section):
     """Retries in flight as a share of all requests in flight, but `max_retries` at least."""
 
 
-class Upstream(Section):
+class Upstream(OneOf):
     """A named group of endpoints."""
+
+    ONE_OF: ClassVar[tuple[str, ...]] = ("endpoints", "discover")
 
     name: Name
     """What routes call it."""
     endpoints: list[
         Annotated[Endpoint, BeforeValidator(_from_url, json_schema_input_type=EndpointUrlText | Endpoint)]
-    ] = Field(min_length=1, max_length=1000)
+    ] = Field(default=[], min_length=1, max_length=1000)
     """Its addresses; all speak TLS (`https`) or none does."""
+    discover: Discover | None = None
+    """A list of its addresses that is kept elsewhere and changes by itself. They speak TLS when `tls` names whom their
+    certificates are for, plain HTTP without it."""
     load_balancing: Literal["round_robin", "least_request", "random", "ring_hash", "maglev"] = "round_robin"
     """Which endpoint gets the next request. The last two go by `hash_on`."""
     hash_on: HashOn | None = None
@@ -118,8 +124,10 @@ class Upstream(Section):
             raise mistake("slow-start", f"{way} has no slow start", "take round_robin or least_request")
         if self.health_check is not None and self.health_check.grpc is not None and not self.http2:
             raise mistake("grpc", "a check by gRPC speaks HTTP/2", "add http2: true")
+        if self.discover is not None and self.tls is not None and not (self.tls.sni or self.tls.names):
+            raise mistake("tls", "nothing says whom the certificates of listed endpoints are for", "add sni or names")
         there = {endpoint.priority for endpoint in self.endpoints}
-        if gaps := {*range(max(there))} - there:
+        if gaps := {*range(max(there, default=0))} - there:
             hint = "priorities begin at 0 and leave none out"
             raise mistake("priority", f"no endpoint has priority {min(gaps)}", hint)
         return self

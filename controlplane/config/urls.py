@@ -70,6 +70,20 @@ def check_keys_url(text: str) -> str:
     return text
 
 
+def check_list_url(text: str, *, allow_insecure: bool) -> str:
+    """The text, if it is a URL from which a list of endpoints may be fetched.
+
+    Raises:
+        PydanticCustomError: it is none, or could be changed on its way and ``allow_insecure`` is false.
+    """
+    url, port = _split(text)
+    leaves = url.scheme == "http" and not Address(host=url.hostname or "", port=port).stays_on_machine
+    if leaves and not allow_insecure:
+        hint = "whoever can change it on its way says where requests go; if that is nobody, add allow_insecure: true"
+        raise mistake("insecure-url", "a list of endpoints has to be fetched over https", hint)
+    return text
+
+
 def _split(text: str) -> tuple[SplitResult, int]:
     if not _VISIBLE.fullmatch(text):
         raise mistake("url", "this is not a URL", "write it as http://host:port")

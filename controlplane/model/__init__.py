@@ -36,7 +36,15 @@ from controlplane.model.routes import (
     ValueMatch,
 )
 from controlplane.model.tls_files import CertificateFiles
-from controlplane.model.upstreams import CircuitBreaker, Endpoint, HashKey, HealthCheck, Upstream, UpstreamTls
+from controlplane.model.upstreams import (
+    CircuitBreaker,
+    Endpoint,
+    HashKey,
+    HealthCheck,
+    TargetList,
+    Upstream,
+    UpstreamTls,
+)
 
 __all__ = [
     "EDGE",
@@ -77,6 +85,7 @@ __all__ = [
     "Route",
     "RouteMatch",
     "Share",
+    "TargetList",
     "Tier",
     "TokenPlace",
     "Upstream",

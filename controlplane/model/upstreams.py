@@ -21,6 +21,21 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetList:
+    """A list of endpoints that is kept elsewhere."""
+
+    kind: Literal["file", "http"]
+    place: str
+    """A path below the folder of lists, or a URL."""
+    at_least: int = 1
+    """Fewer endpoints than this are a mistake of the list."""
+    networks: tuple[str, ...] = ()
+    """Ranges in which endpoints may be; empty is all that lead to other machines."""
+    interval: float = 1.0
+    timeout: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealthCheck:
     """An active check."""
 
@@ -89,7 +104,7 @@ class Upstream:
 
     name: str
     endpoints: tuple[Endpoint, ...]
-    discovery: Literal["static", "dns"]
+    discovery: Literal["static", "dns", "list"]
     tls: UpstreamTls | None
     """``None`` is in the clear (``http://``)."""
     http2: bool
@@ -103,5 +118,7 @@ class Upstream:
     max_connection_age: float | None = None
     max_requests_per_connection: int | None = None
     proxy_protocol: Literal["v1", "v2"] | None = None
+    discover: TargetList | None = None
+    """Where the endpoints are listed when :attr:`discovery` is ``list``: there are none here then."""
     fallback: str | None = None
     """The upstream that gets the requests when no endpoint of this one is well."""

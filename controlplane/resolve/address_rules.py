@@ -13,8 +13,9 @@ def resolve_addresses(written: Addresses | None) -> model.AddressRules | None:
     """``None`` is everybody."""
     if written is None:
         return None
-    return model.AddressRules(allow=_ranges(written.allow), deny=_ranges(written.deny))
+    return model.AddressRules(allow=ranges(written.allow), deny=ranges(written.deny))
 
 
-def _ranges(written: Iterable[str]) -> tuple[str, ...]:
+def ranges(written: Iterable[str]) -> tuple[str, ...]:
+    """Sorted, as networks are written."""
     return tuple(sorted(str(ipaddress.ip_network(text, strict=False)) for text in written))

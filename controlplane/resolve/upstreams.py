@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from controlplane import config, model
 from controlplane.config.balancing import HashKey
 from controlplane.config.health_checks import HealthCheck
+from controlplane.config.target_lists import Discover
 from controlplane.config.upstream_tls import UpstreamTls
 from controlplane.config.upstreams import CircuitBreaker, Upstream
 from controlplane.config.urls import EndpointUrl, parse_endpoint_url
+from controlplane.resolve.address_rules import ranges
 from controlplane.resolve.draft import Draft
 
 
@@ -27,8 +31,9 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
             model.Endpoint(host=url.host, port=url.port, weight=endpoint.weight, priority=endpoint.priority)
             for url, endpoint in zip(urls, written.endpoints, strict=True)
         ),
-        discovery="static" if all(url.is_ip for url in urls) else "dns",
-        tls=_tls(written.tls or UpstreamTls()) if urls[0].tls else None,
+        discovery=_discovery(written, urls),
+        discover=_target_list(written.discover) if written.discover else None,
+        tls=_tls(written.tls or UpstreamTls()) if written.tls or any(url.tls for url in urls) else None,
         http2=written.http2,
         load_balancing=written.load_balancing,
         connect_timeout=written.connect_timeout,
@@ -55,6 +60,20 @@ def _tls(written: UpstreamTls) -> model.UpstreamTls:
     )
 
 
+def _discovery(written: Upstream, urls: list[EndpointUrl]) -> Literal["static", "dns", "list"]:
+    if written.discover is not None:
+        return "list"
+    return "static" if all(url.is_ip for url in urls) else "dns"
+
+
+def _target_list(written: Discover) -> model.TargetList:
+    common: dict[str, Any] = {"at_least": written.at_least, "networks": ranges(written.networks)}
+    if written.http is None:
+        return model.TargetList(kind="file", place=written.file or "", **common)
+    http = written.http
+    return model.TargetList(kind="http", place=http.url, interval=http.interval, timeout=http.timeout, **common)
+
+
 def _hash_key(written: HashKey) -> model.HashKey:
     if written.header is not None:
         return model.HashKey(kind="header", name=written.header)
@@ -79,7 +98,7 @@ def _check_fallbacks(draft: Draft) -> None:
 
 def _check_endpoints(upstream: int, written: Upstream, urls: list[EndpointUrl], draft: Draft) -> None:
     named = written.tls is not None and written.tls.sni is not None
-    if written.tls is not None and not any(url.tls for url in urls):
+    if written.tls is not None and written.discover is None and not any(url.tls for url in urls):
         hint = "write their URLs with https://"
         draft.refuse(("upstreams", upstream, "tls"), "tls", "none of the endpoints speaks TLS", hint)
     seen: set[tuple[str, int]] = set()

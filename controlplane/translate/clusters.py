@@ -14,7 +14,7 @@ from envoy.type.v3.percent_pb2 import Percent
 from controlplane import model
 from controlplane.translate import limits, names
 from controlplane.translate.config_source import ads
-from controlplane.translate.endpoints import load_assignment
+from controlplane.translate.endpoints import assignment_name, load_assignment
 from controlplane.translate.protection import circuit_breakers, health_checks, outlier_detection
 from controlplane.translate.upstream_tls import transport_socket
 from controlplane.translate.wellknown import duration, packed, uint32
@@ -95,14 +95,17 @@ def uses_eds(upstream: model.Upstream) -> bool:
     """Whether the endpoints are a resource of their own, so that they change without a new cluster.
 
     Not those that are checked: an endpoint takes no request before its first check, and where all are replaced there
-    would be none. A new cluster has checked its endpoints before it takes the place of the old one.
+    would be none. A new cluster has checked its endpoints before it takes the place of the old one. What is listed
+    elsewhere changes by itself, and always comes over EDS.
     """
-    return upstream.discovery == "static" and upstream.health_check is None
+    return upstream.discover is not None or (upstream.discovery == "static" and upstream.health_check is None)
 
 
 def _discovery(upstream: model.Upstream) -> dict[str, object]:
     if uses_eds(upstream):
-        return {"type": Cluster.EDS, "eds_cluster_config": Cluster.EdsClusterConfig(eds_config=ads())}
+        service = assignment_name(upstream) if upstream.discover is not None else ""
+        config = Cluster.EdsClusterConfig(eds_config=ads(), service_name=service)
+        return {"type": Cluster.EDS, "eds_cluster_config": config}
     if upstream.discovery == "static":
         return {"type": Cluster.STATIC, "load_assignment": load_assignment(upstream)}
     return {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
@@ -9,12 +12,28 @@ from controlplane import model
 from controlplane.translate import names
 from controlplane.translate.addresses import socket_address
 from controlplane.translate.wellknown import uint32
+from controlplane.xds.snapshot import Resource, encode_message
+
+
+def assignment_name(upstream: model.Upstream) -> str:
+    """What the cluster asks for over EDS. Endpoints that are listed elsewhere are others when the place is another, or
+    what each of them carries: revisions that differ in that may both be live while one is rolled out."""
+    found = upstream.discover
+    if found is None:
+        return names.cluster(upstream.name)
+    return names.discovered(upstream.name, f"{found.kind}:{found.place}:{_host_is_its_own(upstream)}")
+
+
+def discovered(upstream: model.Upstream, endpoints: Sequence[model.Endpoint]) -> Resource:
+    """The endpoints of an upstream that were found in its list."""
+    name = assignment_name(upstream)
+    return encode_message(name, load_assignment(replace(upstream, endpoints=tuple(endpoints))))
 
 
 def load_assignment(upstream: model.Upstream) -> ClusterLoadAssignment:
-    """Sent over EDS for a ``static`` upstream without health checks, part of the cluster for any other."""
+    """Sent over EDS where the cluster asks for it there, part of the cluster for any other."""
     return ClusterLoadAssignment(
-        cluster_name=names.cluster(upstream.name),
+        cluster_name=assignment_name(upstream),
         endpoints=[_of_priority(priority, upstream) for priority in sorted({e.priority for e in upstream.endpoints})],
     )
 
@@ -28,8 +47,13 @@ def _lb_endpoint(source: model.Endpoint, upstream: model.Upstream) -> LbEndpoint
     endpoint = Endpoint(address=socket_address(source.host, source.port))
     if upstream.discovery == "dns":
         endpoint.hostname = source.host
-    check = upstream.health_check
-    if check is not None and check.host is None and check.kind != "tcp":
+    if _host_is_its_own(upstream):
         # Else checks carry the cluster's name as Host, which many backends refuse.
         endpoint.health_check_config.hostname = f"[{source.host}]" if ":" in source.host else source.host
     return LbEndpoint(endpoint=endpoint, load_balancing_weight=uint32(source.weight))
+
+
+def _host_is_its_own(upstream: model.Upstream) -> bool:
+    """Whether a check of an endpoint carries the endpoint's own name as Host."""
+    check = upstream.health_check
+    return check is not None and check.host is None and check.kind != "tcp"

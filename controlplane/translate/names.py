@@ -6,6 +6,7 @@ gateway adds begins with ``gateway.``, which no name in a document may.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -37,6 +38,9 @@ LATE_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.late"
 BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 CUSTOM_RESPONSE_FILTER: Final = "envoy.filters.http.custom_response"
 ROUTER_FILTER: Final = "envoy.filters.http.router"
+
+_DISCOVERED: Final = "/discovered/"
+"""No name in a document holds a slash."""
 
 
 def compressor_filter(algorithm: str) -> str:
@@ -87,6 +91,17 @@ def client_certificate(upstream: str) -> str:
 def cluster(upstream: str) -> str:
     """The cluster of an upstream, and its ``ClusterLoadAssignment``."""
     return upstream
+
+
+def discovered(upstream: str, place: str) -> str:
+    """The ``ClusterLoadAssignment`` of an upstream whose endpoints are listed at ``place``, which it does not show: a
+    URL may hold a secret."""
+    return f"{upstream}{_DISCOVERED}{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+
+
+def is_discovered(assignment: str) -> bool:
+    """Whether the endpoints of this ``ClusterLoadAssignment`` are not known when it is translated."""
+    return _DISCOVERED in assignment
 
 
 def virtual_host(domain: str) -> str:

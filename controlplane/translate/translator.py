@@ -8,7 +8,7 @@ from controlplane.model import Gateway, Listener, Route, Upstream, upstreams_of
 from controlplane.translate import listener_tls, names, upstream_tls
 from controlplane.translate.auth_rules import RuleBook
 from controlplane.translate.clusters import chain_of, cluster, fallback_cluster, uses_eds
-from controlplane.translate.endpoints import load_assignment
+from controlplane.translate.endpoints import assignment_name, load_assignment
 from controlplane.translate.http_filter import RouteContext
 from controlplane.translate.https_redirects import may_answer_challenges, redirecting
 from controlplane.translate.listeners import listener
@@ -77,7 +77,7 @@ class Translator:
     def _upstream(self, upstream: Upstream) -> tuple[Resource, ...]:
         if upstream.name not in self._upstreams:
             name = names.cluster(upstream.name)
-            endpoints = [encode_message(name, load_assignment(upstream))] if uses_eds(upstream) else []
+            endpoints = [_assignment(upstream)] if uses_eds(upstream) else []
             secrets = [encode_message(secret.name, secret) for secret in upstream_tls.secrets(upstream)]
             self._upstreams[upstream.name] = (encode_message(name, cluster(upstream)), *endpoints, *secrets)
         return self._upstreams[upstream.name]
@@ -91,6 +91,10 @@ class Translator:
                 limits=tuple(limits[name] for name in route.rate_limits),
                 clusters={name: names.fallback_chain(self._chains[name]) for name in upstreams_of(route.action)},
             )
+
+
+def _assignment(upstream: Upstream) -> Resource:
+    return encode_message(assignment_name(upstream), load_assignment(upstream))
 
 
 def _secrets(source: Listener) -> Iterator[Resource]:

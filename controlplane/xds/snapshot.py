@@ -123,16 +123,17 @@ class Snapshot:
 
     def with_resource(self, resource: Resource) -> Snapshot:
         """This snapshot with one resource added, or put in the place of the one of its name."""
-        return self._with_type(resource.type_url, {**self.of_type(resource.type_url), resource.name: resource})
+        return self.with_type(resource.type_url, {**self.of_type(resource.type_url), resource.name: resource})
 
     def without_resource(self, type_url: str, name: str) -> Snapshot:
         """This snapshot without one resource; this snapshot itself when it has none of that name."""
         names = self.of_type(type_url)
         if name not in names:
             return self
-        return self._with_type(type_url, {kept: resource for kept, resource in names.items() if kept != name})
+        return self.with_type(type_url, {kept: resource for kept, resource in names.items() if kept != name})
 
-    def _with_type(self, type_url: str, names: Mapping[str, Resource]) -> Snapshot:
+    def with_type(self, type_url: str, names: Mapping[str, Resource]) -> Snapshot:
+        """This snapshot with ``names`` for everything of one type."""
         resources = {url: held for url, held in self.resources.items() if url != type_url}
         versions = {url: held for url, held in self.versions.items() if url != type_url}
         ttls = {url: held for url, held in self.ttls.items() if url != type_url}

@@ -39,6 +39,7 @@ from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.ledger import Ledger
 from controlplane.xds.load_book import LoadBook
 from servicekit.health import Health
+from tests.harness.pipelines import nothing_is_listed
 
 TOKEN = "the-admin-token"
 PLENTY = Limits(caller=Rate(1e9, 1e9), address=Rate(1e9, 1e9), failure=Rate(1e9, 1e9))
@@ -156,6 +157,7 @@ async def running_admin(
         history=History(revisions=store.revisions if store is not None else None, keep=1000),
         events=events,
         remember=lambda _snapshots: None,
+        discover=nothing_is_listed,
         compiler=Compiler(preflight=None, listen_address="127.0.0.1"),
         registry=CollectorRegistry(),
     )

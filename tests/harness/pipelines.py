@@ -12,6 +12,7 @@ from controlplane.compiler import Compiler
 from controlplane.config import ConfigError, load_document
 from controlplane.events import Events
 from controlplane.history import History
+from controlplane.model import Gateway
 from controlplane.pipeline import Pipeline
 from controlplane.placement import Placement
 from controlplane.preflight import EnvoyPreflight
@@ -82,6 +83,10 @@ def rollout(cache: SnapshotCache | None = None, events: Events | None = None) ->
     )
 
 
+async def nothing_is_listed(_gateway: Gateway) -> None:
+    """Documents of these tests write their endpoints down."""
+
+
 def pipeline(
     *sources: Source,
     store: Store | None = None,
@@ -99,6 +104,7 @@ def pipeline(
         history=History(revisions=store.revisions if store else None, keep=100),
         events=happening,
         remember=remember,
+        discover=nothing_is_listed,
         compiler=Compiler(preflight=preflight, listen_address="127.0.0.1"),
         registry=CollectorRegistry(),
     )

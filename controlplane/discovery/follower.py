@@ -1,0 +1,125 @@
+"""Follows one list: what was good stays until something good takes its place."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+import structlog
+
+from controlplane.discovery.errors import DiscoveryError
+from controlplane.discovery.permission import check_endpoints
+from controlplane.discovery.sources import Lists
+from controlplane.model import Endpoint, TargetList, Upstream
+
+_JITTER = 0.1
+"""Lists of one server are not all fetched at the same time."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How things are with one list."""
+
+    upstream: str
+    kind: str
+    """``file`` or ``http``."""
+    endpoints: tuple[Endpoint, ...] | None = None
+    """The last good ones; ``None`` before there were any."""
+    changed_at: datetime | None = None
+    """Since when they have been these."""
+    good_at: datetime | None = None
+    """When the list was last seen to be good."""
+    failing_since: datetime | None = None
+    """Since when it has not been; ``None`` while it is."""
+    error: str = ""
+    """Why it is not."""
+
+
+class Follower:
+    """Reads one list for ever.
+
+    Args:
+        upstream: whose endpoints it holds.
+        source: the list.
+        tell: is told of every change, and of every reading with how it ended.
+        calendar: the time of day, for people.
+        standing: what was known of the same list before.
+    """
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        source: Lists,
+        tell: Callable[[Follower, str], None],
+        calendar: Callable[[], datetime] = lambda: datetime.now(UTC),
+        standing: Standing | None = None,
+    ) -> None:
+        self.upstream = upstream
+        self._rules = rules_of(upstream)
+        self.standing = standing or Standing(upstream=upstream.name, kind=self._rules.kind)
+        self.has_read = asyncio.Event()
+        """Set when the list was read once, however that ended."""
+        self._source = source
+        self._tell = tell
+        self._calendar = calendar
+        self._told: Sequence[Endpoint] = ()
+        """What the list said last, good or not."""
+
+    async def run(self) -> None:
+        """Read, tell, pause; for ever."""
+        while True:
+            await self.look()
+            pause = self._rules.interval
+            await asyncio.sleep(pause * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 -- no secret
+
+    async def look(self) -> None:
+        """Read the list once."""
+        try:
+            read = await self._source.read()
+            if read is not None:
+                self._told = read
+            check_endpoints(self._told, self._rules)
+        except DiscoveryError as error:
+            self._fail(str(error))
+        else:
+            self._take(tuple(self._told))
+        self.has_read.set()
+
+    def _take(self, endpoints: tuple[Endpoint, ...]) -> None:
+        now, before = self._calendar(), self.standing
+        changed = endpoints != before.endpoints
+        self.standing = replace(
+            before,
+            endpoints=endpoints,
+            changed_at=now if changed else before.changed_at,
+            good_at=now,
+            failing_since=None,
+            error="",
+        )
+        if changed:
+            _log.info("endpoints found", upstream=before.upstream, endpoints=len(endpoints))
+        self._tell(self, "changed" if changed else "unchanged")
+
+    def _fail(self, why: str) -> None:
+        before = self.standing
+        if why != before.error:
+            kept = None if before.endpoints is None else len(before.endpoints)
+            _log.warning("a list of endpoints is no good; the last good one stays", **_said(before, why), kept=kept)
+        self.standing = replace(before, failing_since=before.failing_since or self._calendar(), error=why)
+        self._tell(self, "failed")
+
+
+def _said(standing: Standing, why: str) -> dict[str, str]:
+    return {"upstream": standing.upstream, "list": standing.kind, "reason": why}
+
+
+def rules_of(upstream: Upstream) -> TargetList:
+    """What the document says of the list."""
+    assert upstream.discover is not None  # noqa: S101  only upstreams that have one are followed
+    return upstream.discover
