@@ -46,6 +46,18 @@ def replace_cookies(encoded: bytes, cookies: str) -> bytes:
     return encoded + _bytes(CheckResponse(ok_response=change))
 
 
+def add_cookies(encoded: bytes, outcome: str, cookies: Sequence[str]) -> bytes:
+    """An encoded answer, and ``Set-Cookie`` headers for the client; ``outcome`` is that of the answer."""
+    headers = [_header("set-cookie", cookie, append=True) for cookie in cookies]
+    if outcome == "allow":
+        change = CheckResponse(ok_response=OkHttpResponse(response_headers_to_add=headers))
+    elif outcome == "deny":
+        change = CheckResponse(denied_response=DeniedHttpResponse(headers=headers))
+    else:
+        change = CheckResponse(error_response=DeniedHttpResponse(headers=headers))
+    return encoded + _bytes(change)
+
+
 def join(encoded: Sequence[bytes]) -> bytes:
     """One yes of several encoded ones. Where they say different things the first has the last word."""
     return b"".join(reversed(encoded))

@@ -12,20 +12,23 @@ import grpc.aio
 from prometheus_client import CollectorRegistry, Gauge
 from pydantic import SecretStr
 
-from ext_authz.answers import encode, join, replace_cookies
+from ext_authz.answers import add_cookies, encode, join, replace_cookies
 from ext_authz.checker import Checker
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import PolicyError
+from ext_authz.exchanges import Exchanges
 from ext_authz.key_book import KeyBook
 from ext_authz.key_fetcher import HttpKeyFetcher
 from ext_authz.key_report import report_route
 from ext_authz.key_ring import KeyRing
 from ext_authz.metrics import Metrics
+from ext_authz.renewal import Renewals
 from ext_authz.revocation_feed import DEADLINE, RevocationFeed
 from ext_authz.revocations import RevocationList
 from ext_authz.rule_book import RuleBook
 from ext_authz.service import CheckService
 from ext_authz.settings import ExtAuthzSettings
+from ext_authz.token_endpoint import HttpTokenEndpoints
 from ext_authz.tracing import CheckTracer
 from servicekit.contracts import ApiKeys, AuthPolicy
 from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
@@ -56,6 +59,8 @@ class Parts:
     keys: KeyRing
     book: KeyBook
     fetcher: HttpKeyFetcher
+    endpoints: HttpTokenEndpoints
+    exchanges: Exchanges
     revocations: RevocationFeed | None
     """``None`` where there is no Redis."""
 
@@ -67,6 +72,8 @@ class Parts:
     async def aclose(self) -> None:
         """Close every connection."""
         await self.fetcher.aclose()
+        await self.exchanges.aclose()
+        await self.endpoints.aclose()
         if self.revocations is not None:
             await self.revocations.aclose()
 
@@ -101,9 +108,21 @@ def assemble(
         wall=time.time,
         cache_entries=cache_entries,
     )
+    endpoints = HttpTokenEndpoints()
+    exchanges = Exchanges(endpoints=endpoints, clock=time.monotonic, count=metrics.refresh)
+    renewals = Renewals(
+        checker=checker,
+        rules=rules,
+        exchanges=exchanges,
+        render=encode,
+        add_cookies=add_cookies,
+        clock=time.monotonic,
+    )
     metrics.watch(key_states=keys.states, cache=checker.lookups, entries=checker.entries, revocations=feed)
     return Parts(
-        service=CheckService(checker=checker, metrics=metrics, clock=time.perf_counter, tracer=tracer),
+        service=CheckService(
+            checker=checker, metrics=metrics, clock=time.perf_counter, tracer=tracer, renewals=renewals
+        ),
         enforcer=Enforcer(
             rules=rules,
             keys=keys,
@@ -115,6 +134,8 @@ def assemble(
         keys=keys,
         book=book,
         fetcher=fetcher,
+        endpoints=endpoints,
+        exchanges=exchanges,
         revocations=feed,
     )
 

@@ -86,14 +86,17 @@ def deny_forbidden(provider: str, kind: str) -> Deny:
     )
 
 
+MISSING: Final = "missing_credentials"
+
+
 def deny_missing(*, bearer: bool, api_key: bool) -> Deny:
     """401 for a request that shows no credentials: the challenge has no error code (RFC 6750 §3.1)."""
     challenges = (BEARER_CHALLENGE,) * bearer + (API_KEY_CHALLENGE,) * api_key
     wanted = " or ".join(["a bearer token"] * bearer + ["an API key"] * api_key)
     return Deny(
         status=401,
-        code="missing_credentials",
-        reason="missing_credentials",
+        code=MISSING,
+        reason=MISSING,
         detail=f"This needs {wanted}.",
         challenges=challenges,
     )
@@ -118,6 +121,16 @@ def keys_unreachable(provider: str, *, known_issuer_keys: bool) -> Deny | Unavai
         code="keys_unavailable",
         reason="keys_unavailable",
         detail="The keys of the identity provider can't be had at the moment.",
+        provider=provider,
+    )
+
+
+def tokens_unavailable(provider: str) -> Unavailable:
+    """503: the issuer can't be asked for another token."""
+    return Unavailable(
+        code="tokens_unavailable",
+        reason="tokens_unavailable",
+        detail="The identity provider can't renew the access token at the moment.",
         provider=provider,
     )
 

@@ -32,6 +32,7 @@ class Metrics(Collector):
         self._revocations: RevocationFeed | None = None
         self._checks: Counter[tuple[str, str, str]] = Counter()
         self._fetches: Counter[tuple[str, str]] = Counter()
+        self._refreshes: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
 
@@ -59,12 +60,17 @@ class Metrics(Collector):
         """Count one attempt to fetch keys: ``success`` or ``failure``."""
         self._fetches[provider, outcome] += 1
 
+    def refresh(self, provider: str, outcome: str) -> None:
+        """Count one exchange of a refresh token: ``success``, ``refused`` or ``failure``."""
+        self._refreshes[provider, outcome] += 1
+
     def collect(self) -> Iterator[Metric]:
         """All families, for Prometheus."""
         yield self._check_family()
         yield self._latency_family()
         yield from self._cache_families()
         yield from self._key_families()
+        yield self._refresh_family()
         if self._revocations is not None:
             yield from _revocation_families(self._revocations)
 
@@ -102,6 +108,16 @@ class Metrics(Collector):
         for outcome, count in zip(("allow", "deny"), self._entries(), strict=True):
             held.add_metric([outcome], count)
         yield held
+
+    def _refresh_family(self) -> Metric:
+        family = CounterMetricFamily(
+            "gateway_auth_token_refreshes",
+            "Refresh tokens that were exchanged, by what came out.",
+            labels=["provider", "outcome"],
+        )
+        for (provider, outcome), count in self._refreshes.items():
+            family.add_metric([provider, outcome], count)
+        return family
 
     def _key_families(self) -> Iterator[Metric]:
         fetches = CounterMetricFamily(

@@ -15,6 +15,7 @@ from ext_authz.errors import PolicyError
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import DEFAULT_TYPES, JwtPolicy, TokenLimits
 from ext_authz.key_place import key_source
+from ext_authz.refresh_policy import compile_refresh
 from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, Rule, TokenGroup
 from ext_authz.token_places import DEFAULT_PLACES, finder
 from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules, JwtProvider, Provider, TokenPlace
@@ -103,13 +104,17 @@ def _compile_rule(
     policy: AuthRules,
     identity_headers: frozenset[str],
 ) -> Rule:
-    chosen = [_forwarding(checks[name], rule.forward_token) for name in rule.any_of]
+    chosen = [_as_asked(checks[name], rule) for name in rule.any_of]
     providers = [provider.encode() for provider in policy.providers if provider.name in rule.any_of]
     parts = [rule_id.encode(), rule.encode(), *providers, *(name.encode() for name in sorted(identity_headers))]
     # A provider names its secret only: what that is has to count as well.
     parts += [check.source.version for check in chosen if isinstance(check, JwtCheck)]
     fingerprint = hashlib.sha256(b"\0".join(parts)).digest()
-    whole = _rule_of(rule_id, rule, chosen, fingerprint, identity_headers)
+    named = [checks[name] for name in rule.any_of]
+    hidden = frozenset(
+        check.refresh.refresh_cookie for check in named if isinstance(check, JwtCheck) and check.refresh is not None
+    )
+    whole = _rule_of(rule_id, rule, chosen, fingerprint, identity_headers, hidden)
     if not rule.needs_all:
         return whole
     return replace(whole, tokens=(), api_keys=(), authorization=ANYONE, parts=tuple(_parts(whole, rule, chosen)))
@@ -124,7 +129,9 @@ def _parts(whole: Rule, rule: AuthRule, chosen: Sequence[JwtCheck | ApiKeyCheck]
         mine = _without_headers(check, taken)
         taken |= settable[number]
         fingerprint = hashlib.sha256(whole.fingerprint + b"part" + number.to_bytes(2)).digest()
-        part = _rule_of(whole.rule_id, rule, [mine], fingerprint, whole.identity_headers - elsewhere)
+        part = _rule_of(
+            whole.rule_id, rule, [mine], fingerprint, whole.identity_headers - elsewhere, whole.refresh_cookies
+        )
         if number > 0:
             part = replace(part, scopes=frozenset(), authorization=ANYONE, is_witness=True)
         yield part
@@ -148,6 +155,7 @@ def _rule_of(
     chosen: Sequence[JwtCheck | ApiKeyCheck],
     fingerprint: bytes,
     identity_headers: frozenset[str],
+    refresh_cookies: frozenset[str],
 ) -> Rule:
     return Rule(
         rule_id=rule_id,
@@ -158,14 +166,17 @@ def _rule_of(
         authorization=compile_authorization(rule.authorize),
         identity_headers=identity_headers,
         limits=TokenLimits(),
+        refresh_cookies=refresh_cookies,
     )
 
 
-def _forwarding(check: JwtCheck | ApiKeyCheck, asked: bool | None) -> JwtCheck | ApiKeyCheck:
+def _as_asked(check: JwtCheck | ApiKeyCheck, rule: AuthRule) -> JwtCheck | ApiKeyCheck:
     """The check with what the rule says of its token, if it says anything."""
-    if asked is None or isinstance(check, ApiKeyCheck):
+    if isinstance(check, ApiKeyCheck):
         return check
-    return replace(check, forward_token=asked)
+    if rule.forward_token is not None:
+        check = replace(check, forward_token=rule.forward_token)
+    return replace(check, refresh=None) if rule.refresh is False else check
 
 
 def _token_groups(checks: Iterable[JwtCheck], fingerprint: bytes) -> tuple[TokenGroup, ...]:
@@ -210,6 +221,7 @@ def _compile_jwt(provider: JwtProvider, secrets: Secrets) -> JwtCheck:
         forward_token=provider.forward_token,
         tier=ForwardedClaim(provider.tier_claim, "") if provider.tier_claim else None,
         revocation=provider.revocation,
+        refresh=compile_refresh(provider, secrets),
     )
 
 

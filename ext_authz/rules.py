@@ -10,6 +10,7 @@ from ext_authz.authorization import Authorization
 from ext_authz.forwarding import ForwardedClaim
 from ext_authz.jwt import JwtPolicy, TokenLimits
 from ext_authz.keys import KeySet
+from ext_authz.token_endpoint import TokenEndpoint
 from ext_authz.token_places import Find
 from servicekit.contracts import TokenPlace
 
@@ -51,6 +52,20 @@ class KeySource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """How tokens of one provider are renewed, and the cookies that they are in."""
+
+    endpoint: TokenEndpoint
+    access_cookie: str
+    refresh_cookie: str
+    path: str
+    same_site: str
+    secure: bool
+    lifetime: int | None
+    """Seconds that browsers keep the refresh token; ``None`` until they are closed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JwtCheck:
     """Tokens of one provider."""
 
@@ -65,6 +80,8 @@ class JwtCheck:
     """Where its tokens say their tier."""
     revocation: Literal["deny", "allow"] | None = None
     """Whether the list of revocations counts, and what becomes of tokens while it was never read."""
+    refresh: Refresh | None = None
+    """How an expired one is renewed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +135,8 @@ class Rule:
     limits: TokenLimits
     parts: tuple[Rule, ...] = ()
     """Rules that all have to be met, in the place of this one's own checks; the first says who is calling."""
+    refresh_cookies: frozenset[str] = frozenset()
+    """Cookies that no backend gets to see, for they hold refresh tokens."""
     is_witness: bool = False
     """Whether another rule says who is calling."""
 

@@ -16,7 +16,9 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from ext_authz.authorization import RequestFacts
 from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.client_address import client_address
+from ext_authz.decision import NeedsKeys
 from ext_authz.metrics import Metrics
+from ext_authz.renewal import Renewals
 from ext_authz.tracing import CheckTracer
 from servicekit.contracts.auth_policy import RULE_EXTENSION
 
@@ -38,8 +40,10 @@ class CheckService:
         metrics: Metrics,
         clock: Callable[[], float],
         tracer: CheckTracer | None = None,
+        renewals: Renewals[bytes] | None = None,
     ) -> None:
         self._checker = checker
+        self._renewals = renewals
         self._metrics = metrics
         self._clock = clock
         self._tracer = tracer
@@ -82,13 +86,17 @@ class CheckService:
         headers = attributes.request.http.headers
         facts = partial(_facts, attributes)
         found = self._checker.check(rule_id, headers, facts)
-        if isinstance(found, Answer):
+        if isinstance(found, Answer) and (found.allowed or self._renewals is None):
             return found
         remaining = context.time_remaining()
         patience = MAX_WAIT if remaining is None else min(MAX_WAIT, remaining * _SHARE_OF_DEADLINE)
         if isinstance(found, NeedsRule):
-            return await self._checker.check_with_rule(rule_id, headers, patience, facts)
-        return await self._checker.check_with_keys(rule_id, headers, found, patience, facts)
+            found = await self._checker.check_with_rule(rule_id, headers, patience, facts)
+        elif isinstance(found, NeedsKeys):
+            found = await self._checker.check_with_keys(rule_id, headers, found, patience, facts)
+        if self._renewals is None or found.allowed:
+            return found
+        return await self._renewals.renew(rule_id, headers, found, patience, facts)
 
     def handler(self) -> grpc.GenericRpcHandler:
         """What :meth:`grpc.aio.Server.add_generic_rpc_handlers` takes. Answers are bytes already."""

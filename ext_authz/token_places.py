@@ -48,6 +48,20 @@ def without_cookies(text: str, names: frozenset[str]) -> str | None:
     return "; ".join(kept) if len(kept) < len(pairs) else None
 
 
+def cookie_value(text: str, name: str) -> str | None:
+    """The value of the one cookie of this name; ``None`` where there is none, several, or too much to look at."""
+    if len(text) > MAX_TEXT:
+        return None
+    values = [pair.partition("=")[2].strip() for found, pair in _pairs(text) if found == name]
+    return values[0] if len(values) == 1 else None
+
+
+def with_cookie(text: str, name: str, value: str) -> str:
+    """The ``Cookie`` header with this one, in the place of those of its name."""
+    kept = [pair for found, pair in _pairs(text) if found != name]
+    return "; ".join([*kept, f"{name}={value}"])
+
+
 def _in_header(place: TokenPlace) -> Find:
     if place == DEFAULT_PLACES[0]:
         return lambda headers, _: bearer_token(headers)

@@ -149,6 +149,8 @@ class Route(OneOf):
     """What else is asked of the caller; 403 without."""
     forward_token: bool | None = None
     """Whether the upstream gets the caller's token too; without it, the provider's `forward_token` decides."""
+    refresh: bool = True
+    """Whether expired tokens are renewed here, if their provider has `refresh`."""
     rate_limits: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Limits that all have to allow the request."""
     timeout: Annotated[float, Duration()] | None = None

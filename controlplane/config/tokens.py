@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.durations import Duration
@@ -13,6 +13,7 @@ from controlplane.config.public_keys import Jwks, check_pem
 from controlplane.config.secret_references import FileText, SecretText
 from controlplane.config.texts import Unique
 from controlplane.config.token_places import AUTHORIZATION, TokenPlace, check_places
+from controlplane.config.token_refresh import TokenRefresh
 from controlplane.config.urls import KeysUrl, check_keys_url
 
 ANY: Final = "any"
@@ -132,7 +133,26 @@ class Jwt(OneOf):
     anywhere else is taken out of the request."""
     revocation: Revocation | None = None
     """With it, even as `{}`, tokens that were revoked are refused (`gateway revocations`)."""
+    refresh: TokenRefresh | None = None
+    """With it, a browser whose access token is over or gone gets another through its refresh token."""
     jwks_ttl: Annotated[float, Duration(least=1)] = 600.0
     """Age at which keys are fetched again. A token with an unknown key does that too."""
     jwks_stale: Annotated[float, Duration(most=2_592_000)] = 3600.0
     """How much longer known keys are used while the issuer does not answer."""
+
+    @property
+    def access_cookie(self) -> str | None:
+        """The one cookie in which a token may stand."""
+        cookies = [place.cookie for place in self.token_from if place.cookie is not None]
+        return cookies[0] if len(cookies) == 1 else None
+
+    @model_validator(mode="after")
+    def _refreshes_a_cookie(self) -> Self:
+        if self.refresh is None:
+            return self
+        if self.access_cookie is None:
+            message = "nobody knows in which cookie the new token goes"
+            raise mistake("refresh-cookie", message, "write one cookie in token_from, as in [{cookie: session}]")
+        if self.refresh.cookie == self.access_cookie:
+            raise mistake("refresh-cookie", "both tokens would be in one cookie", "give refresh another cookie")
+        return self

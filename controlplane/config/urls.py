@@ -63,8 +63,7 @@ def check_keys_url(text: str) -> str:
     Raises:
         PydanticCustomError: it is none, or could be changed on its way.
     """
-    url, port = _split(text)
-    if url.scheme == "http" and not Address(host=url.hostname or "", port=port).stays_on_machine:
+    if _leaves_in_clear(text):
         hint = "whoever can change the keys on their way can forge tokens"
         raise mistake("insecure-url", "keys have to be fetched over https", hint)
     return text
@@ -76,12 +75,26 @@ def check_list_url(text: str, *, allow_insecure: bool) -> str:
     Raises:
         PydanticCustomError: it is none, or could be changed on its way and ``allow_insecure`` is false.
     """
-    url, port = _split(text)
-    leaves = url.scheme == "http" and not Address(host=url.hostname or "", port=port).stays_on_machine
-    if leaves and not allow_insecure:
+    if _leaves_in_clear(text) and not allow_insecure:
         hint = "whoever can change it on its way says where requests go; if that is nobody, add allow_insecure: true"
         raise mistake("insecure-url", "a list of endpoints has to be fetched over https", hint)
     return text
+
+
+def check_secrets_url(text: str) -> str:
+    """The text, if it is a URL to which secrets may be sent.
+
+    Raises:
+        PydanticCustomError: it is none, or they could be read on their way.
+    """
+    if _leaves_in_clear(text):
+        raise mistake("insecure-url", "this is sent secrets, and has to be https", "http is for this machine only")
+    return text
+
+
+def _leaves_in_clear(text: str) -> bool:
+    url, port = _split(text)
+    return url.scheme == "http" and not Address(host=url.hostname or "", port=port).stays_on_machine
 
 
 def _split(text: str) -> tuple[SplitResult, int]:
@@ -118,4 +131,5 @@ def _is_name(host: str) -> bool:
 
 
 EndpointUrlText = Annotated[str, AfterValidator(check_endpoint_url), Field(json_schema_extra={"format": "uri"})]
+SecretsUrl = Annotated[str, AfterValidator(check_secrets_url), Field(json_schema_extra={"format": "uri"})]
 KeysUrl = Annotated[str, AfterValidator(check_keys_url), Field(json_schema_extra={"format": "uri"})]

@@ -25,7 +25,15 @@ from controlplane.model.listeners import (
     ListenerTls,
 )
 from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
-from controlplane.model.policies import ApiKeyProvider, IdentityProvider, JwtProvider, RateLimit, Tier, TokenPlace
+from controlplane.model.policies import (
+    ApiKeyProvider,
+    IdentityProvider,
+    JwtProvider,
+    RateLimit,
+    Tier,
+    TokenPlace,
+    TokenRefresh,
+)
 from controlplane.model.routes import (
     Authorization,
     ClaimCondition,
@@ -88,6 +96,7 @@ __all__ = [
     "TargetList",
     "Tier",
     "TokenPlace",
+    "TokenRefresh",
     "Upstream",
     "UpstreamTls",
     "ValueMatch",

@@ -22,6 +22,23 @@ class TokenPlace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefresh:
+    """How expired tokens in a cookie are renewed (RFC 6749 §6)."""
+
+    token_uri: str
+    client_id: str
+    client_secret: str | None
+    """A reference."""
+    access_cookie: str
+    refresh_cookie: str
+    path: str
+    same_site: Literal["Strict", "Lax", "None"]
+    secure: bool
+    lifetime: int | None
+    """Seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JwtProvider:
     """Tokens of one issuer."""
 
@@ -57,6 +74,7 @@ class JwtProvider:
     tier_claim: str | None = None
     revocation: Literal["deny", "allow"] | None = None
     """Whether the list of revocations counts, and what becomes of tokens while it was never read."""
+    refresh: TokenRefresh | None = None
 
     @property
     def has_user(self) -> bool:

@@ -113,6 +113,8 @@ class Route:
     """Whether credentials of all providers are asked, and not of any one."""
     forward_token: bool | None = None
     """Whether the upstream gets the caller's token; ``None`` is what its provider says."""
+    refresh: bool = True
+    """Whether expired tokens are renewed, if their provider says how."""
     request_headers: HeaderChanges = field(default_factory=HeaderChanges)
     response_headers: HeaderChanges = field(default_factory=HeaderChanges)
     compress: tuple[str, ...] = ()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from controlplane import model
 from controlplane.config import GatewayConfig
@@ -76,7 +77,28 @@ def _jwt(name: str, written: Jwt) -> model.JwtProvider:
         tier_claim=written.tier_claim,
         forward_token=_is_usual(written) if written.forward_token is None else written.forward_token,
         revocation=written.revocation.on_store_failure if written.revocation is not None else None,
+        refresh=_refresh(written),
     )
+
+
+def _refresh(written: Jwt) -> model.TokenRefresh | None:
+    refresh = written.refresh
+    if refresh is None:
+        return None
+    return model.TokenRefresh(
+        token_uri=refresh.token_uri,
+        client_id=refresh.client_id,
+        client_secret=refresh.client_secret,
+        access_cookie=written.access_cookie or "",
+        refresh_cookie=refresh.cookie,
+        path=refresh.path,
+        same_site=_SAME_SITE[refresh.same_site],
+        secure=refresh.secure,
+        lifetime=None if refresh.lifetime is None else int(refresh.lifetime),
+    )
+
+
+_SAME_SITE: Mapping[str, Literal["Strict", "Lax", "None"]] = {"strict": "Strict", "lax": "Lax", "none": "None"}
 
 
 def _algorithms(written: Jwt) -> tuple[TokenAlgorithm, ...]:

@@ -44,6 +44,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         labels=dict(sorted(written.labels.items())),
         authorization=_authorization(written.authorize),
         forward_token=written.forward_token,
+        refresh=written.refresh,
         request_headers=header_changes(written.request_headers),
         response_headers=header_changes(written.response_headers),
         compress=tuple(sorted(written.compress)),

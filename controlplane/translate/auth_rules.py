@@ -35,6 +35,7 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             pem=provider.pem,
             secret=provider.secret,
             discovery=provider.discovery,
+            refresh=_refresh(provider.refresh),
             token_from=tuple(
                 contracts.TokenPlace(kind=place.kind, name=place.name, prefix=place.prefix)
                 for place in provider.token_from
@@ -46,6 +47,22 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
         keys=dict(sorted(provider.keys.items())),
         forward_id=provider.forward_id,
         managed=provider.managed,
+    )
+
+
+def _refresh(refresh: model.TokenRefresh | None) -> contracts.TokenRefresh | None:
+    if refresh is None:
+        return None
+    return contracts.TokenRefresh(
+        token_uri=refresh.token_uri,
+        client_id=refresh.client_id,
+        client_secret=refresh.client_secret,
+        access_cookie=refresh.access_cookie,
+        refresh_cookie=refresh.refresh_cookie,
+        path=refresh.path,
+        same_site=refresh.same_site,
+        secure=refresh.secure,
+        lifetime_seconds=refresh.lifetime,
     )
 
 
@@ -70,6 +87,7 @@ class RuleBook:
             scopes=route.scopes,
             authorize=_authorize(route.authorization),
             forward_token=route.forward_token,
+            refresh=None if route.refresh else False,
         )
         demand = rule.encode()
         if demand not in self._ids:

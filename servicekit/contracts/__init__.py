@@ -15,6 +15,7 @@ from servicekit.contracts.auth_policy import (
     JwtProvider,
     Provider,
     TokenPlace,
+    TokenRefresh,
 )
 from servicekit.contracts.base import MOST_OTHERS, Contract, ContractError
 from servicekit.contracts.limit_policy import Amount, Limit, LimitPolicy, Limits
@@ -38,4 +39,5 @@ __all__ = [
     "ManagedKey",
     "Provider",
     "TokenPlace",
+    "TokenRefresh",
 ]

@@ -50,6 +50,22 @@ class TokenPlace(Contract):
     """What stands before the token in a header, in any case."""
 
 
+class TokenRefresh(Contract):
+    """How expired access tokens in a cookie are renewed (RFC 6749 §6)."""
+
+    token_uri: str
+    client_id: str
+    client_secret: str | None = None
+    """A reference to it; ``None`` for a public client."""
+    access_cookie: str
+    refresh_cookie: str
+    path: str = "/"
+    same_site: Literal["Strict", "Lax", "None"] = "Lax"
+    secure: bool = True
+    lifetime_seconds: int | None = None
+    """How long browsers keep the refresh token; ``None`` until they are closed."""
+
+
 class JwtProvider(Contract):
     """Tokens of one issuer (RFC 7519)."""
 
@@ -101,6 +117,8 @@ class JwtProvider(Contract):
     """Shortest time between two fetches that tokens with unknown keys cause."""
     tier_claim: str | None = Field(default=None, exclude_if=lambda claim: claim is None)
     """The claim, or the dotted path to it, that says the caller's tier."""
+    refresh: TokenRefresh | None = Field(default=None, exclude_if=lambda refresh: refresh is None)
+    """How expired tokens are renewed. Left out of the JSON when they are not: ids of rules stay as they were."""
     allow_insecure_jwks: bool = False
     """Allow a :attr:`jwks_uri` with http that is not loopback, for networks that encrypt by themselves."""
 
@@ -165,6 +183,8 @@ class AuthRule(Contract):
     about it. Left out of the JSON when not: ids of rules stay as they were."""
     forward_token: bool | None = Field(default=None, exclude_if=lambda forward: forward is None)
     """Whether the backend gets the token too, whatever its provider says; ``None`` leaves it to the provider."""
+    refresh: bool | None = Field(default=None, exclude_if=lambda refresh: refresh is None)
+    """``False``: expired tokens are not renewed here, whatever their provider says."""
 
 
 class AuthRules(Contract):

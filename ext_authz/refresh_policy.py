@@ -1,0 +1,48 @@
+"""What a policy says of renewing tokens, ready for requests; or why it can't be."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ext_authz.errors import PolicyError
+from ext_authz.key_uri import unsafe
+from ext_authz.rules import Refresh
+from ext_authz.set_cookie import fits
+from ext_authz.token_endpoint import TokenEndpoint
+from servicekit.contracts import JwtProvider, TokenPlace
+from servicekit.secret_reference import SecretReferenceError, Secrets
+
+_PATH: Final = re.compile(r"/[!-:<-~]{0,255}")
+
+
+def compile_refresh(provider: JwtProvider, secrets: Secrets) -> Refresh | None:
+    """How tokens of ``provider`` are renewed; ``None`` where they are not.
+
+    Raises:
+        PolicyError: it can't be done like this.
+    """
+    written = provider.refresh
+    if written is None:
+        return None
+    if why := unsafe(written.token_uri, allow_insecure=False):
+        raise PolicyError(f"refresh: the token endpoint {why}")
+    if TokenPlace(kind="cookie", name=written.access_cookie) not in provider.token_from:
+        raise PolicyError(f"refresh: no token is looked for in the cookie {written.access_cookie!r}")
+    if written.refresh_cookie == written.access_cookie or not fits(written.refresh_cookie, ""):
+        raise PolicyError("refresh: the refresh token needs a cookie of its own")
+    if not _PATH.fullmatch(written.path):
+        raise PolicyError("refresh: the path of cookies begins with a slash, and holds no semicolon")
+    try:
+        secret = secrets.resolve(written.client_secret) if written.client_secret is not None else None
+    except SecretReferenceError as error:
+        raise PolicyError(f"refresh: client_secret: {error}") from None
+    return Refresh(
+        endpoint=TokenEndpoint(uri=written.token_uri, client_id=written.client_id, client_secret=secret),
+        access_cookie=written.access_cookie,
+        refresh_cookie=written.refresh_cookie,
+        path=written.path,
+        same_site=written.same_site,
+        secure=written.secure,
+        lifetime=written.lifetime_seconds,
+    )
