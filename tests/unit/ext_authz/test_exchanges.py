@@ -10,6 +10,7 @@ import pytest
 from ext_authz import exchanges
 from ext_authz.exchanges import Away, Exchanges, Refused
 from ext_authz.token_endpoint import RefreshRefusedError, Renewed, TokenEndpoint, TokenEndpointError
+from tests.harness.xds import eventually
 from tests.unit.ext_authz.builders import Clock
 
 ENDPOINT = TokenEndpoint(uri="https://id.example.com/token", client_id="gateway")
@@ -88,8 +89,7 @@ async def test_not_too_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exchanges, "MOST_AT_ONCE", 2)
     w = World()
     waiting = [asyncio.create_task(w.ask(token)) for token in ("one", "two", "one")]
-    while len(w.issuer.asked) < 2:
-        await asyncio.sleep(0)
+    await eventually(lambda: len(w.issuer.asked) == 2, "two are asked")
     assert await w.ask("three") == Away()
     assert sorted(w.issuer.asked) == ["one", "two"]
     await w.exchanges.aclose()
