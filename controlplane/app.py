@@ -104,6 +104,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             rollout=rollout,
             store=store,
             nodes=nodes,
+            standings=discovery.standings,
             auth=AuthServices(settings.auth_targets, client=client),
             revocations=revocations,
             key_maker=_key_maker(settings),

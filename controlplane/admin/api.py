@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,6 +20,7 @@ from controlplane.admin.openapi import openapi_of
 from controlplane.admin.routers.api_keys import api_keys_router
 from controlplane.admin.routers.audit import audit_router
 from controlplane.admin.routers.auth import auth_router
+from controlplane.admin.routers.discovery import discovery_router
 from controlplane.admin.routers.document import document_router
 from controlplane.admin.routers.events import Listeners, events_router
 from controlplane.admin.routers.nodes import nodes_router
@@ -38,6 +39,7 @@ from controlplane.admin.security.limits import Rate
 from controlplane.admin.settings import AdminSettings
 from controlplane.api_keys import KeyMaker
 from controlplane.auth_services import AuthServices
+from controlplane.discovery import Standing
 from controlplane.events import Events
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
@@ -87,6 +89,8 @@ class AdminParts:
     """``None`` without a Redis."""
     key_maker: KeyMaker | None
     """``None`` without the secret that API keys are hashed with."""
+    standings: Callable[[], Sequence[Standing]]
+    """Of the lists of endpoints that the live document names."""
     events: Events
     health: Health
     registry: CollectorRegistry
@@ -174,6 +178,7 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
         rollout_router(parts.rollout, trail),
         nodes_router(parts.nodes),
         auth_router(parts.auth),
+        discovery_router(parts.standings),
         events_router(parts.events, parts.health, authenticator, Listeners()),
         tokens_router(store.tokens if store is not None else None, trail),
         revocations_router(parts.revocations, lambda: parts.pipeline.status.gateway, trail),

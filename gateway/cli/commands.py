@@ -49,6 +49,7 @@ COMMANDS = (
     Command("status", "gateway.cli.status", "Show what is live since when, and why the newest document is not"),
     Command("rollout", "gateway.cli.rollout", "Show what each node group has, and what it is to have"),
     Command("nodes", "gateway.cli.nodes", "Show who is connected, and whether each has what is live."),
+    Command("discovery", "gateway.cli.discovery", "Show the lists that endpoints come from, and how old each is."),
     Command(
         "auth",
         "gateway.cli.auth",

@@ -27,6 +27,7 @@ from controlplane.admin.security.stored_tokens import StoredTokens
 from controlplane.api_keys import KeyMaker
 from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
+from controlplane.discovery import Standing
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.node_book import NodeBook
@@ -131,6 +132,7 @@ async def running_admin(
     auth_targets: Sequence[str] = (),
     revocations: RevocationStore | None = None,
     has_key_secret: bool = True,
+    standings: Sequence[Standing] = (),
 ) -> AsyncIterator[Admin]:
     """A control plane with nobody connected, whose first revision is ``document``.
 
@@ -177,6 +179,7 @@ async def running_admin(
         auth=AuthServices(auth_targets, client=asking),
         revocations=revocations,
         key_maker=KeyMaker(secret=b"the installation's secret") if has_key_secret else None,
+        standings=lambda: standings,
         events=events,
         health=health,
         registry=CollectorRegistry(),

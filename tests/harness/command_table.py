@@ -21,6 +21,8 @@ COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/nodes"): ("nodes",),
     ("GET", "/nodes/{id}"): ("nodes", "show", "envoy-1"),
     ("GET", "/auth/keys"): ("auth", "keys"),
+    ("GET", "/discovery"): ("discovery",),
+    ("GET", "/discovery/{name}"): ("discovery", "show", "orders"),
     ("GET", "/events"): ("events",),
     ("GET", "/tokens"): ("tokens", "list"),
     ("POST", "/tokens"): ("tokens", "create", "ci", "--role", "viewer"),

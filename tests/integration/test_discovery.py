@@ -127,6 +127,10 @@ def test_a_url(site: Site) -> None:
     failed = _failed(site, "stock")
     _until_failed(site, "stock", failed)
     site.until("/stock", site.one.port)
+    with site.plane.client() as admin:
+        standing = admin.get("/discovery/stock").json()
+    assert (standing["endpoints"], standing["error"]) == (1, "no answer: ConnectError")
+    assert standing["good_at"] < standing["failing_since"]
     site.lists.body = listed(site.two).encode()
     site.lists.start()
     site.until("/stock", site.two.port)

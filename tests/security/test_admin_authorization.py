@@ -22,7 +22,7 @@ SECTIONS = ("listeners", "upstreams", "routes", "authentication", "rate_limits",
 VIEWER_MAY = {
     "get_status", "whoami", "validate_document", "plan_document", "get_document", "list_revisions", "get_revision",
     "diff_revisions", "get_rollout", "list_nodes", "get_node", "stream_events", "schema",
-    "list_auth_keys",
+    "list_auth_keys", "list_discovery", "get_discovery",
     *(f"{verb}_{what}" for verb, what in [
         *(("list", section) for section in SECTIONS),
         *(("get", one) for one in ("listener", "upstream", "route", "authentication", "rate_limit", "node_group")),
