@@ -13,12 +13,13 @@ import yaml
 from betterproto2 import Casing
 from envoy_data_plane.google.protobuf import Struct, Value
 
-from gateway.bootstrap_clusters import bootstrap_clusters, to_envoy
+from gateway.bootstrap_clusters import bootstrap_clusters, locality, to_envoy
 from gateway.bootstrap_health import health_listener
 from gateway.bootstrap_overload import overload_manager
 from gateway.bootstrap_tls import SecretFiles
 from gateway.envoy_settings import EnvoySettings, system_ca_file
 from servicekit.contracts.data_plane import (
+    ADMIN_CLUSTER,
     DURATION_BUCKETS_US,
     LISTENER_STATS,
     RUNTIME,
@@ -68,7 +69,10 @@ def build_bootstrap(settings: EnvoySettings, *, secrets: SecretFiles | None = No
             clusters=bootstrap_clusters(settings, secrets),
             secrets=_secrets(settings),
         ),
-        cluster_manager=bootstrap_v3.ClusterManager(load_stats_config=_load_reports()),
+        # Its own zone is where this Envoy itself is, and there is none until it knows a cluster that is there.
+        cluster_manager=bootstrap_v3.ClusterManager(
+            load_stats_config=_load_reports(), local_cluster_name="" if locality(settings) is None else ADMIN_CLUSTER
+        ),
         stats_config=_stats_config(),
         stats_flush_interval=_STATS_FLUSH,
         layered_runtime=_runtime(),
@@ -89,8 +93,7 @@ def render_bootstrap(settings: EnvoySettings, *, secrets: SecretFiles | None = N
 
 def _node(settings: EnvoySettings) -> core_v3.Node:
     node = core_v3.Node(id=settings.node_id, cluster=settings.node_group)
-    if settings.node_region or settings.node_zone:
-        node.locality = core_v3.Locality(region=settings.node_region, zone=settings.node_zone)
+    node.locality = locality(settings)
     if settings.node_metadata:
         texts = {key: Value(string_value=text) for key, text in settings.node_metadata.items()}
         node.metadata = Struct(fields=texts)

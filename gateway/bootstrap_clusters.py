@@ -36,8 +36,15 @@ def bootstrap_clusters(settings: EnvoySettings, secrets: SecretFiles | None) -> 
         _grpc_cluster(XDS_CLUSTER, settings.xds_address, settings, secrets),
         _grpc_cluster(EXT_AUTHZ_CLUSTER, settings.ext_authz_address, settings, secrets),
         _grpc_cluster(RATELIMIT_CLUSTER, settings.ratelimit_address, settings, secrets),
-        _cluster(ADMIN_CLUSTER, settings.envoy_admin),
+        _cluster(ADMIN_CLUSTER, settings.envoy_admin, place=locality(settings)),
     ]
+
+
+def locality(settings: EnvoySettings) -> core_v3.Locality | None:
+    """Where this Envoy is, if that has been said."""
+    if not settings.node_region and not settings.node_zone:
+        return None
+    return core_v3.Locality(region=settings.node_region, zone=settings.node_zone)
 
 
 def to_envoy(address: Address, *, socket_mode: int = 0) -> core_v3.Address:
@@ -74,14 +81,14 @@ def _grpc_cluster(
     return cluster
 
 
-def _cluster(name: str, address: Address) -> cluster_v3.Cluster:
+def _cluster(name: str, address: Address, *, place: core_v3.Locality | None = None) -> cluster_v3.Cluster:
     endpoint = endpoint_v3.LbEndpoint(endpoint=endpoint_v3.Endpoint(address=to_envoy(address)))
     cluster = cluster_v3.Cluster(
         name=name,
         connect_timeout=_CONNECT_TIMEOUT,
         type=cluster_v3.ClusterDiscoveryType.STATIC,
         load_assignment=endpoint_v3.ClusterLoadAssignment(
-            cluster_name=name, endpoints=[endpoint_v3.LocalityLbEndpoints(lb_endpoints=[endpoint])]
+            cluster_name=name, endpoints=[endpoint_v3.LocalityLbEndpoints(locality=place, lb_endpoints=[endpoint])]
         ),
     )
     if not address.is_unix and not is_ip(address.host):

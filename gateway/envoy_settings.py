@@ -21,10 +21,11 @@ class EnvoySettings(XdsClientSettings):
     """Settings that become Envoy's bootstrap."""
 
     node_region: NodeText = ""
-    """The region that this Envoy is in (xDS ``Node.locality``), for node groups."""
+    """The region that this Envoy is in (xDS ``Node.locality``), for node groups and for upstreams that prefer
+    the own zone."""
 
     node_zone: NodeText = ""
-    """The zone of the region that this Envoy is in, for node groups."""
+    """The zone of the region that this Envoy is in, likewise."""
 
     node_metadata: dict[NodeText, NodeText] = Field(default={}, max_length=100)
     """What else node groups choose this Envoy by (xDS ``Node.metadata``), as a JSON mapping of texts such as

@@ -19,6 +19,9 @@ from controlplane.config.urls import EndpointUrlText
 _MAX_CONCURRENT = 1_000_000
 
 
+PlaceName = Annotated[str, Field(max_length=253)]
+
+
 class Endpoint(Section):
     """One address of an upstream. Its URL alone is enough, as text."""
 
@@ -28,6 +31,10 @@ class Endpoint(Section):
     """Its share of the requests, relative to the others'."""
     priority: int = Field(default=0, ge=0, le=10)
     """Endpoints of priority 1 get requests when too few of priority 0 are well, and so on."""
+    region: PlaceName = ""
+    """Where it is, as nodes say it of themselves (`GATEWAY_NODE_REGION`)."""
+    zone: PlaceName = ""
+    """Where in the region it is (`GATEWAY_NODE_ZONE`)."""
 
 
 def _from_url(value: Any) -> Any:
@@ -90,6 +97,9 @@ class Upstream(OneOf):
     """Which endpoint gets the next request. The last two go by `hash_on`."""
     hash_on: HashOn | None = None
     """What ties requests to an endpoint: all of these together, of those that a request has; without any, chance."""
+    prefer_own_zone: int | None = Field(default=None, ge=1, le=1000)
+    """While so many endpoints of a node's own region and zone are well, they get all of its requests; else all
+    endpoints do, wherever they are. Of priority 0, and not for `ring_hash` and `maglev`."""
     slow_start: Annotated[float, Duration(least=1, most=3600)] | None = None
     """How long a new endpoint's share grows until it is whole; for `round_robin` and `least_request`."""
     panic_threshold: Annotated[float, Percent()] = 0.0
@@ -112,6 +122,16 @@ class Upstream(OneOf):
     """The upstream that gets the requests while no endpoint of this one is well; a health check or a breaker tells."""
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     """Limits and the breaker."""
+
+    @model_validator(mode="after")
+    def _zones_are_known(self) -> Self:
+        if self.prefer_own_zone is not None:
+            if self.hash_on is not None:
+                hint = "take round_robin, least_request or random"
+                raise mistake("own-zone", f"{self.load_balancing} goes by the request alone", hint)
+            if not any(endpoint.region or endpoint.zone for endpoint in self.endpoints):
+                raise mistake("own-zone", "no endpoint says where it is", "give the endpoints a region or a zone")
+        return self
 
     @model_validator(mode="after")
     def _fitting(self) -> Self:

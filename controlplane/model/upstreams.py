@@ -18,6 +18,8 @@ class Endpoint:
     weight: int = 1
     priority: int = 0
     """0 first."""
+    region: str = ""
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +115,8 @@ class Upstream:
     health_check: HealthCheck | None
     circuit_breaker: CircuitBreaker
     hash_on: tuple[HashKey, ...] = ()
+    prefer_own_zone: int | None = None
+    """How many endpoints of a node's own region and zone have to be well so that they alone get its requests."""
     slow_start: float | None = None
     panic_threshold: float = 0.0
     max_connection_age: float | None = None

@@ -28,7 +28,14 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
     return model.Upstream(
         name=written.name,
         endpoints=tuple(
-            model.Endpoint(host=url.host, port=url.port, weight=endpoint.weight, priority=endpoint.priority)
+            model.Endpoint(
+                host=url.host,
+                port=url.port,
+                weight=endpoint.weight,
+                priority=endpoint.priority,
+                region=endpoint.region,
+                zone=endpoint.zone,
+            )
             for url, endpoint in zip(urls, written.endpoints, strict=True)
         ),
         discovery=_discovery(written, urls),
@@ -40,6 +47,7 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
         health_check=_health_check(written.health_check) if written.health_check else None,
         circuit_breaker=_circuit_breaker(written.circuit_breaker),
         hash_on=tuple(map(_hash_key, written.hash_on or ())),
+        prefer_own_zone=written.prefer_own_zone,
         slow_start=written.slow_start,
         panic_threshold=written.panic_threshold,
         max_connection_age=written.max_connection_age,

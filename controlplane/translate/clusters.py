@@ -9,10 +9,10 @@ from envoy.config.core.v3.address_pb2 import TcpKeepalive
 from envoy.config.core.v3.protocol_pb2 import Http1ProtocolOptions, Http2ProtocolOptions, HttpProtocolOptions
 from envoy.extensions.clusters.aggregate.v3.cluster_pb2 import ClusterConfig as AggregateConfig
 from envoy.extensions.upstreams.http.v3 import http_protocol_options_pb2 as upstream_http
-from envoy.type.v3.percent_pb2 import Percent
 
 from controlplane import model
 from controlplane.translate import limits, names
+from controlplane.translate.balancing import balance
 from controlplane.translate.config_source import ads
 from controlplane.translate.endpoints import assignment_name, load_assignment
 from controlplane.translate.protection import circuit_breakers, health_checks, outlier_detection
@@ -29,23 +29,12 @@ meets a connection that is just going away."""
 
 _TCP_KEEPALIVE = TcpKeepalive(keepalive_time=uint32(60), keepalive_interval=uint32(10), keepalive_probes=uint32(3))
 
-_LB_POLICIES: Mapping[str, Cluster.LbPolicy] = {
-    "round_robin": Cluster.ROUND_ROBIN,
-    "least_request": Cluster.LEAST_REQUEST,
-    "random": Cluster.RANDOM,
-    "ring_hash": Cluster.RING_HASH,
-    "maglev": Cluster.MAGLEV,
-}
-
 
 def cluster(upstream: model.Upstream) -> Cluster:
     """One upstream."""
     built = Cluster(
         name=names.cluster(upstream.name),
         connect_timeout=duration(upstream.connect_timeout),
-        lb_policy=_LB_POLICIES[upstream.load_balancing],
-        # At 0 nothing is ever sent to endpoints known to be bad: an open breaker answers 503 at once.
-        common_lb_config=Cluster.CommonLbConfig(healthy_panic_threshold=Percent(value=upstream.panic_threshold * 100)),
         circuit_breakers=circuit_breakers(upstream.circuit_breaker),
         outlier_detection=outlier_detection(upstream.circuit_breaker),
         health_checks=health_checks(upstream),
@@ -58,18 +47,8 @@ def cluster(upstream: model.Upstream) -> Cluster:
     )
     if upstream.tls or upstream.proxy_protocol is not None:
         built.transport_socket.CopyFrom(transport_socket(upstream))
-    _balance(built, upstream)
+    balance(built, upstream)
     return built
-
-
-def _balance(built: Cluster, upstream: model.Upstream) -> None:
-    if upstream.slow_start is None:
-        return
-    slowly = Cluster.SlowStartConfig(slow_start_window=duration(upstream.slow_start))
-    if upstream.load_balancing == "least_request":
-        built.least_request_lb_config.slow_start_config.CopyFrom(slowly)
-    else:
-        built.round_robin_lb_config.slow_start_config.CopyFrom(slowly)
 
 
 def chain_of(upstream: model.Upstream, upstreams: Mapping[str, model.Upstream]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from envoy.config.core.v3.base_pb2 import Locality
 from envoy.config.endpoint.v3.endpoint_components_pb2 import Endpoint, LbEndpoint, LocalityLbEndpoints
 from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 
@@ -34,13 +35,21 @@ def load_assignment(upstream: model.Upstream) -> ClusterLoadAssignment:
     """Sent over EDS where the cluster asks for it there, part of the cluster for any other."""
     return ClusterLoadAssignment(
         cluster_name=assignment_name(upstream),
-        endpoints=[_of_priority(priority, upstream) for priority in sorted({e.priority for e in upstream.endpoints})],
+        endpoints=[_of_place(*place, upstream) for place in sorted({_place(e) for e in upstream.endpoints})],
     )
 
 
-def _of_priority(priority: int, upstream: model.Upstream) -> LocalityLbEndpoints:
-    found = [_lb_endpoint(endpoint, upstream) for endpoint in upstream.endpoints if endpoint.priority == priority]
-    return LocalityLbEndpoints(priority=priority, lb_endpoints=found)
+def _place(endpoint: model.Endpoint) -> tuple[int, str, str]:
+    return endpoint.priority, endpoint.region, endpoint.zone
+
+
+def _of_place(priority: int, region: str, zone: str, upstream: model.Upstream) -> LocalityLbEndpoints:
+    place = (priority, region, zone)
+    found = [_lb_endpoint(endpoint, upstream) for endpoint in upstream.endpoints if _place(endpoint) == place]
+    together = LocalityLbEndpoints(priority=priority, lb_endpoints=found)
+    if region or zone:
+        together.locality.CopyFrom(Locality(region=region, zone=zone))
+    return together
 
 
 def _lb_endpoint(source: model.Endpoint, upstream: model.Upstream) -> LbEndpoint:

@@ -54,7 +54,7 @@ def static_bootstrap(snapshot: Snapshot, settings: EnvoySettings) -> bytes:
             bootstrap.dynamic_resources.ClearField(source)
     else:
         bootstrap.ClearField("dynamic_resources")
-    bootstrap.ClearField("cluster_manager")
+    bootstrap.cluster_manager.ClearField("load_stats_config")
     own, given = bootstrap.static_resources, static_config(snapshot).static_resources
     own.listeners.extend(given.listeners)
     own.clusters.extend(cluster for cluster in given.clusters if not cluster.name.startswith(RESERVED_PREFIX))

@@ -26,17 +26,17 @@ def document_of(guide: str) -> str:
 
 
 @contextmanager
-def running_guide(guide: str, ports: Mapping[int, int]) -> Iterator[tuple[Envoy, httpx.Client]]:
+def running_guide(guide: str, ports: Mapping[int, int], **changes: str) -> Iterator[tuple[Envoy, httpx.Client]]:
     """An Envoy that runs the document of a guide, and a client of its listener.
 
-    ``ports`` are those of backends, by the ports that the guide gives them.
+    ``ports`` are those of backends, by the ports that the guide gives them; ``changes`` go to Envoy's settings.
     """
     document, port = document_of(guide), free_port()
     for written, real in {**ports, _LISTENER: port}.items():
         document = re.sub(rf"(:|port: ){written}\b", rf"\g<1>{real}", document)
     gateway = resolve(load_document(document.encode(), origin=guide), listen_address="127.0.0.1")
     with short_folder() as folder:
-        settings = envoy_settings(folder)
+        settings = envoy_settings(folder, **changes)
         bootstrap = static_bootstrap(edge_snapshot(gateway), settings)
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10)
         with running_envoy(bootstrap, settings, folder=folder) as envoy, client:
