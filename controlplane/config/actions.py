@@ -11,7 +11,7 @@ from controlplane.config.base import Section, mistake
 from controlplane.config.percent import Percent
 from controlplane.config.problems import quoted
 from controlplane.config.regexes import Regex
-from controlplane.config.texts import ExactHost, Name, Unique, UrlPath, distinct
+from controlplane.config.texts import ExactHost, Label, LabelValue, Name, Unique, UrlPath, distinct
 
 MOST_BODY = 4096
 """Bytes of an answer of the gateway's own: what Envoy takes in a route unless told otherwise."""
@@ -48,6 +48,9 @@ Substitution = Annotated[str, Field(min_length=1, max_length=1024), AfterValidat
 """What takes the place of what a regular expression matches."""
 
 
+Subset = Annotated[dict[Label, LabelValue], Field(max_length=20)]
+
+
 class Share(Section):
     """One upstream's part of a route's requests."""
 
@@ -55,12 +58,18 @@ class Share(Section):
     """Who gets them."""
     weight: Annotated[int, Field(ge=0, le=1_000_000)]
     """Its share, relative to the others'; 0 is none for now."""
+    subset: Subset = Field(default={})
+    """Only its endpoints that have all of these `labels`; an upstream may have several shares that differ in this."""
 
 
 def _check_shares(shares: list[Share]) -> list[Share]:
     if not any(share.weight for share in shares):
         raise mistake("split", "all weights are 0, so nobody gets a request")
-    return distinct(shares, key=lambda share: share.upstream, name=lambda share: quoted(share.upstream))
+    return distinct(
+        shares,
+        key=lambda share: (share.upstream, frozenset(share.subset.items())),
+        name=lambda share: quoted(share.upstream),
+    )
 
 
 Split = Annotated[list[Share], Field(min_length=1, max_length=50), AfterValidator(_check_shares)]

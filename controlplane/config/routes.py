@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from controlplane.config.actions import Mirrors, Redirect, Replacements, Respond, Rewrite, Split
+from controlplane.config.actions import Mirrors, Redirect, Replacements, Respond, Rewrite, Split, Subset
 from controlplane.config.address_rules import Addresses
 from controlplane.config.authorization import Authorize
 from controlplane.config.base import OneOf, mistake
@@ -114,6 +114,8 @@ class Route(OneOf):
     """Which requests it takes."""
     upstream: Name | None = None
     """Where they go."""
+    subset: Subset = Field(default={})
+    """Only to its endpoints that have all of these `labels`; 503 while none of them is well, whoever else is."""
     split: Split | None = None
     """Where they go, in parts."""
     redirect: Redirect | None = None
@@ -178,6 +180,8 @@ class Route(OneOf):
             for key in ("rewrite", "mirror", "request_headers", "replace", "max_body", "cors"):
                 if key in self.model_fields_set:
                     raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
+        if self.subset and self.upstream is None:
+            raise mistake("subset", "subset is about one upstream", "in a split, each share has its own")
         by_prefix = self.rewrite.prefix or (self.redirect and self.redirect.prefix)
         if by_prefix and self.match.path_prefix is None:
             raise mistake("prefix", "only a route that matches by path_prefix has a prefix to replace", "write path")

@@ -12,7 +12,7 @@ from controlplane.config.durations import Duration
 from controlplane.config.health_checks import HealthCheck
 from controlplane.config.percent import Percent
 from controlplane.config.target_lists import Discover
-from controlplane.config.texts import Name
+from controlplane.config.texts import Label, LabelValue, Name
 from controlplane.config.upstream_tls import UpstreamTls
 from controlplane.config.urls import EndpointUrlText
 
@@ -35,6 +35,8 @@ class Endpoint(Section):
     """Where it is, as nodes say it of themselves (`GATEWAY_NODE_REGION`)."""
     zone: PlaceName = ""
     """Where in the region it is (`GATEWAY_NODE_ZONE`)."""
+    labels: dict[Label, LabelValue] = Field(default={}, max_length=20)
+    """What the `subset` of a route chooses endpoints by."""
 
 
 def _from_url(value: Any) -> Any:

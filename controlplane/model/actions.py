@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from controlplane.model.upstreams import HashKey
+from controlplane.model.upstreams import HashKey, Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +15,8 @@ class Share:
 
     upstream: str
     weight: int
+    subset: Labels = ()
+    """Only endpoints that have all of these; empty is every one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

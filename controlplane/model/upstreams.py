@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from controlplane.model.tls_files import CertificateFiles
+
+Labels: TypeAlias = tuple[tuple[str, str], ...]
+"""Label and value, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +23,7 @@ class Endpoint:
     """0 first."""
     region: str = ""
     zone: str = ""
+    labels: Labels = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +121,8 @@ class Upstream:
     hash_on: tuple[HashKey, ...] = ()
     prefer_own_zone: int | None = None
     """How many endpoints of a node's own region and zone have to be well so that they alone get its requests."""
+    subsets: tuple[tuple[str, ...], ...] = ()
+    """Sets of labels that routes choose endpoints by; all sorted."""
     slow_start: float | None = None
     panic_threshold: float = 0.0
     max_connection_age: float | None = None

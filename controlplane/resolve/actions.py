@@ -9,6 +9,7 @@ from controlplane import model
 from controlplane.config.actions import Redirect, Respond, Rewrite
 from controlplane.config.header_changes import RequestHeaders, ResponseHeaders, pieces
 from controlplane.config.routes import Route
+from controlplane.resolve.labels import labels
 
 
 def action(written: Route, upstreams: Mapping[str, model.Upstream]) -> model.Action:
@@ -58,10 +59,15 @@ def _value(text: str) -> model.HeaderValue:
 
 
 def _shares(written: Route) -> tuple[model.Share, ...]:
-    if written.split is None or len(written.split) == 1:
-        upstream = written.upstream if written.split is None else written.split[0].upstream
-        return (model.Share(upstream=upstream or "", weight=1),)
-    return tuple(model.Share(upstream=share.upstream, weight=share.weight) for share in written.split)
+    if written.split is None:
+        return (model.Share(upstream=written.upstream or "", weight=1, subset=labels(written.subset)),)
+    if len(written.split) == 1:
+        (only,) = written.split
+        return (model.Share(upstream=only.upstream, weight=1, subset=labels(only.subset)),)
+    return tuple(
+        model.Share(upstream=share.upstream, weight=share.weight, subset=labels(share.subset))
+        for share in written.split
+    )
 
 
 def _redirect(written: Redirect) -> model.Redirect:

@@ -15,6 +15,7 @@ from controlplane.resolve.policies import resolve_policies
 from controlplane.resolve.removed_headers import find_removed_headers
 from controlplane.resolve.routes import resolve_routes
 from controlplane.resolve.security_headers import resolve_security_headers
+from controlplane.resolve.subsets import resolve_subsets
 from controlplane.resolve.upstreams import resolve_upstreams
 
 
@@ -30,6 +31,7 @@ PASSES: tuple[Callable[[GatewayConfig, Draft], None], ...] = (
     resolve_upstreams,
     resolve_policies,  # before routes: a limit by user asks whether a route has a user
     resolve_routes,
+    resolve_subsets,  # after routes: they say what is chosen by
     resolve_node_groups,  # after what they choose from
     resolve_rollout,
     find_conflicts,  # last: these two compare what the others have made

@@ -13,6 +13,7 @@ from controlplane.config.upstreams import CircuitBreaker, Upstream
 from controlplane.config.urls import EndpointUrl, parse_endpoint_url
 from controlplane.resolve.address_rules import ranges
 from controlplane.resolve.draft import Draft
+from controlplane.resolve.labels import labels
 
 
 def resolve_upstreams(document: config.GatewayConfig, draft: Draft) -> None:
@@ -35,6 +36,7 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
                 priority=endpoint.priority,
                 region=endpoint.region,
                 zone=endpoint.zone,
+                labels=labels(endpoint.labels),
             )
             for url, endpoint in zip(urls, written.endpoints, strict=True)
         ),

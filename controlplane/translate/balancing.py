@@ -33,6 +33,8 @@ def balance(built: Cluster, upstream: model.Upstream) -> None:
     if upstream.prefer_own_zone is not None:
         built.load_balancing_policy.CopyFrom(_in_own_zone(upstream, upstream.prefer_own_zone))
         return
+    if upstream.subsets:
+        built.lb_subset_config.CopyFrom(_subsets(upstream))
     built.lb_policy = _LB_POLICIES[upstream.load_balancing]
     if any(endpoint.region or endpoint.zone for endpoint in upstream.endpoints):
         # Envoy's default prefers the own zone by the share that the zone has of all nodes, which it does not know.
@@ -43,6 +45,16 @@ def balance(built: Cluster, upstream: model.Upstream) -> None:
             built.least_request_lb_config.slow_start_config.CopyFrom(slowly)
         else:
             built.round_robin_lb_config.slow_start_config.CopyFrom(slowly)
+
+
+def _subsets(upstream: model.Upstream) -> Cluster.LbSubsetConfig:
+    """The outer fallback is for requests that ask for no subset: they go to all endpoints."""
+    config = Cluster.LbSubsetConfig
+    nobody = config.LbSubsetSelector.NO_FALLBACK
+    return config(
+        fallback_policy=config.ANY_ENDPOINT,
+        subset_selectors=[config.LbSubsetSelector(keys=keys, fallback_policy=nobody) for keys in upstream.subsets],
+    )
 
 
 def _in_own_zone(upstream: model.Upstream, least: int) -> LoadBalancingPolicy:

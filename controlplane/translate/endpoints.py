@@ -12,6 +12,7 @@ from envoy.config.endpoint.v3.endpoint_pb2 import ClusterLoadAssignment
 from controlplane import model
 from controlplane.translate import names
 from controlplane.translate.addresses import socket_address
+from controlplane.translate.labels import metadata
 from controlplane.translate.wellknown import uint32
 from controlplane.xds.snapshot import Resource, encode_message
 
@@ -59,7 +60,10 @@ def _lb_endpoint(source: model.Endpoint, upstream: model.Upstream) -> LbEndpoint
     if _host_is_its_own(upstream):
         # Else checks carry the cluster's name as Host, which many backends refuse.
         endpoint.health_check_config.hostname = f"[{source.host}]" if ":" in source.host else source.host
-    return LbEndpoint(endpoint=endpoint, load_balancing_weight=uint32(source.weight))
+    built = LbEndpoint(endpoint=endpoint, load_balancing_weight=uint32(source.weight))
+    if source.labels:
+        built.metadata.CopyFrom(metadata(source.labels))
+    return built
 
 
 def _host_is_its_own(upstream: model.Upstream) -> bool:

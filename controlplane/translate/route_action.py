@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from envoy.config.core.v3.base_pb2 import DataSource, RuntimeFractionalPercent
+from envoy.config.core.v3.base_pb2 import DataSource, Metadata, RuntimeFractionalPercent
 from envoy.config.route.v3.route_components_pb2 import (
     DirectResponseAction,
     HedgePolicy,
@@ -19,6 +19,7 @@ from envoy.extensions.retry.host.previous_hosts.v3.previous_hosts_pb2 import Pre
 from envoy.type.v3.percent_pb2 import FractionalPercent
 
 from controlplane import model
+from controlplane.translate.labels import metadata
 from controlplane.translate.limits import STREAM_IDLE_SECONDS
 from controlplane.translate.path_rewrite import path_rewrite
 from controlplane.translate.route_match import method_matcher
@@ -84,11 +85,17 @@ def direct_response(respond: model.Respond) -> DirectResponseAction:
 
 def _destination(shares: Sequence[model.Share], clusters: Mapping[str, str]) -> dict[str, object]:
     if len(shares) == 1:
-        return {"cluster": clusters[shares[0].upstream]}
+        (only,) = shares
+        return {"cluster": clusters[only.upstream], **_subset(only)}
     weights = [
-        WeightedCluster.ClusterWeight(name=clusters[share.upstream], weight=uint32(share.weight)) for share in shares
+        WeightedCluster.ClusterWeight(name=clusters[share.upstream], weight=uint32(share.weight), **_subset(share))
+        for share in shares
     ]
     return {"weighted_clusters": WeightedCluster(clusters=weights)}
+
+
+def _subset(share: model.Share) -> dict[str, Metadata]:
+    return {"metadata_match": metadata(share.subset)} if share.subset else {}
 
 
 def _mirror(mirror: model.Mirror, clusters: Mapping[str, str]) -> RouteAction.RequestMirrorPolicy:

@@ -1,8 +1,8 @@
-"""Which endpoints a node uses, by where it is: the guide's document in real Envoys of several zones."""
+"""Which endpoints a node uses, by where it is and by labels: the guide's document in real Envoys."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -22,9 +22,9 @@ class Scene:
     client: httpx.Client
     backends: tuple[Echo, ...]
 
-    def places(self, path: str, times: int = 12) -> set[int]:
+    def places(self, path: str, times: int = 12, headers: Mapping[str, str] | None = None) -> set[int]:
         """Which backends answer so many requests, by their positions."""
-        ports = {self.client.get(path).json()["port"] for _ in range(times)}
+        ports = {self.client.get(path, headers=headers).json()["port"] for _ in range(times)}
         return {index for index, backend in enumerate(self.backends) if backend.port in ports}
 
 
@@ -57,3 +57,24 @@ def test_a_sick_zone_is_left() -> None:
         before = len(scene.backends[1].requests)
         assert scene.places("/near") == {0, 2}
         assert len(scene.backends[1].requests) == before
+
+
+def test_subsets() -> None:
+    """A route's labels have all to be there; by header, by shares, and all endpoints where none is asked for."""
+    with node() as scene:
+        assert scene.places("/test") == {2}
+        assert scene.places("/shop") == {0}
+        assert scene.places("/shop", headers={"x-preview": "1"}) == {1}
+        assert scene.places("/parts", times=60) == {0, 1}
+        assert scene.places("/all") == {0, 1, 2}
+
+
+def test_a_subset_that_is_sick() -> None:
+    """Nobody gets its requests, although others of the upstream are well."""
+    with node() as scene:
+        scene.backends[2].status = 503
+        assert scene.client.get("/test").json()["port"] == scene.backends[2].port
+        before = [len(backend.requests) for backend in scene.backends]
+        assert scene.client.get("/test").json()["type"] == "urn:gateway:problem:no_healthy_upstream"
+        assert [len(backend.requests) for backend in scene.backends] == before
+        assert scene.places("/all") == {0, 1}
