@@ -20,7 +20,7 @@ from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
 from controlplane.api_keys import KeyMaker, KeyPublisher
 from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
-from controlplane.discovery import DiscoveringCache, Discovery, ListOpener
+from controlplane.discovery import DiscoveringCache, Discovery, ListMemory, ListOpener
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.node_book import NodeBook
@@ -74,7 +74,8 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     preflight = EnvoyPreflight(binary=envoy, deadline=_PREFLIGHT_DEADLINE_SECONDS) if envoy else None
     filling = DiscoveringCache(cache)
     lists = ListOpener(OpenedFolder(settings.discovery_dir, setting="GATEWAY_DISCOVERY_DIR"))
-    discovery = Discovery(cache=filling, open_list=lists, registry=registry)
+    memory = ListMemory(settings.state_dir / "lists" if settings.state_dir is not None else None)
+    discovery = Discovery(cache=filling, open_list=lists, memory=memory, registry=registry)
     rollout = Rollout(
         cache=filling,
         ledger=ledger,

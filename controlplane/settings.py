@@ -55,6 +55,10 @@ class ControlPlaneSettings(AdminSettings, ApiKeySettings):
     """Folder with the lists of endpoints that ``discover: {file: NAME}`` in a document may name. Without it none can
     be named."""
 
+    state_dir: Path | None = None
+    """Folder for the last good lists of endpoints, which a restart begins with while the lists are away. Without it
+    nothing is kept."""
+
     metrics_targets: tuple[str, ...] = ()
     """URLs of the other processes' metrics, merged into this process's own, as a JSON list."""
 

@@ -6,13 +6,17 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
 from prometheus_client import CollectorRegistry
 
 from controlplane.discovery.cache import DiscoveringCache
+from controlplane.discovery.errors import DiscoveryError
 from controlplane.discovery.follower import Follower, Standing, rules_of
+from controlplane.discovery.memory import ListMemory
 from controlplane.discovery.metrics import DiscoveryMetrics
+from controlplane.discovery.permission import check_endpoints
 from controlplane.discovery.sources import OpenLists
 from controlplane.model import Gateway, Upstream
 from controlplane.translate.endpoints import assignment_name, discovered
@@ -34,6 +38,7 @@ class Discovery:
     Args:
         cache: what it finds is shown there.
         open_list: how lists are opened.
+        memory: where what is good outlives this process.
         clock: seconds that only grow.
     """
 
@@ -42,11 +47,13 @@ class Discovery:
         *,
         cache: DiscoveringCache,
         open_list: OpenLists,
+        memory: ListMemory,
         registry: CollectorRegistry,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._cache = cache
         self._open_list = open_list
+        self._memory = memory
         self._metrics = DiscoveryMetrics(registry)
         self._clock = clock
         self._followers: dict[str, Follower] = {}
@@ -64,7 +71,7 @@ class Discovery:
         self._show_metrics_of(frozenset(one.name for one in listed.values()))
         self._current = frozenset(listed)
         for name, upstream in listed.items():
-            self._follow(name, upstream)
+            await self._follow(name, upstream)
         self._stirred.set()
         new = [self._followers[name].has_read.wait() for name in listed]
         try:
@@ -93,15 +100,52 @@ class Discovery:
         found = (follower.standing for name, follower in self._followers.items() if name in self._current)
         return tuple(sorted(found, key=lambda one: one.upstream))
 
-    def _follow(self, name: str, upstream: Upstream) -> None:
+    async def _follow(self, name: str, upstream: Upstream) -> None:
         before = self._followers.get(name)
         if before is not None and before.upstream == upstream:
             return
-        # The last good endpoints go on under new rules too, until the list has some that are good by these.
-        standing = before.standing if before is not None else None
+        standing = self._known(upstream) or await self._remembered(name, upstream)
         self._followers[name] = Follower(
-            upstream=upstream, source=self._open_list(rules_of(upstream)), tell=self._hear, standing=standing
+            upstream=upstream,
+            source=self._open_list(rules_of(upstream)),
+            tell=self._hear,
+            keep=partial(self._keep, name),
+            standing=standing,
         )
+        if standing is not None and standing.endpoints is not None:
+            self._cache.learn([discovered(upstream, standing.endpoints)])
+
+    def _known(self, upstream: Upstream) -> Standing | None:
+        """What was found for this upstream at the same place, by whatever rules: it goes on until the list is good by
+        the new ones."""
+        rules = rules_of(upstream)
+        for other in self._followers.values():
+            its = rules_of(other.upstream)
+            same = other.upstream.name == upstream.name and (its.kind, its.place) == (rules.kind, rules.place)
+            if same and other.standing.endpoints is not None:
+                return other.standing
+        return None
+
+    async def _remembered(self, name: str, upstream: Upstream) -> Standing | None:
+        """What an earlier process found there, if it is good by the rules of now."""
+        kept = await asyncio.to_thread(self._memory.load, upstream.name, name)
+        if kept is None:
+            return None
+        try:
+            check_endpoints(kept.endpoints, rules_of(upstream))
+        except DiscoveryError:
+            return None
+        return Standing(
+            upstream=upstream.name,
+            kind=rules_of(upstream).kind,
+            endpoints=kept.endpoints,
+            changed_at=kept.good_at,
+            good_at=kept.good_at,
+        )
+
+    def _keep(self, name: str, standing: Standing) -> None:
+        if standing.endpoints is not None and standing.good_at is not None:
+            self._memory.save(standing.upstream, name, standing.endpoints, standing.good_at)
 
     def _show_metrics_of(self, upstreams: frozenset[str]) -> None:
         for name in self._shown - upstreams:

@@ -47,6 +47,7 @@ class Follower:
         upstream: whose endpoints it holds.
         source: the list.
         tell: is told of every change, and of every reading with how it ended.
+        keep: writes down what is good; blocks.
         calendar: the time of day, for people.
         standing: what was known of the same list before.
     """
@@ -57,6 +58,7 @@ class Follower:
         upstream: Upstream,
         source: Lists,
         tell: Callable[[Follower, str], None],
+        keep: Callable[[Standing], None] = lambda _standing: None,
         calendar: Callable[[], datetime] = lambda: datetime.now(UTC),
         standing: Standing | None = None,
     ) -> None:
@@ -64,9 +66,12 @@ class Follower:
         self._rules = rules_of(upstream)
         self.standing = standing or Standing(upstream=upstream.name, kind=self._rules.kind)
         self.has_read = asyncio.Event()
-        """Set when the list was read once, however that ended."""
+        """Set when the list was read once, however that ended, or need not be waited for."""
+        if self.standing.endpoints is not None:
+            self.has_read.set()
         self._source = source
         self._tell = tell
+        self._keep = keep
         self._calendar = calendar
         self._told: Sequence[Endpoint] = ()
         """What the list said last, good or not."""
@@ -88,10 +93,12 @@ class Follower:
         except DiscoveryError as error:
             self._fail(str(error))
         else:
-            self._take(tuple(self._told))
+            if self._take(tuple(self._told)):
+                await asyncio.to_thread(self._keep, self.standing)
         self.has_read.set()
 
-    def _take(self, endpoints: tuple[Endpoint, ...]) -> None:
+    def _take(self, endpoints: tuple[Endpoint, ...]) -> bool:
+        """Let them take the place of those before; whether they are others."""
         now, before = self._calendar(), self.standing
         changed = endpoints != before.endpoints
         self.standing = replace(
@@ -105,6 +112,7 @@ class Follower:
         if changed:
             _log.info("endpoints found", upstream=before.upstream, endpoints=len(endpoints))
         self._tell(self, "changed" if changed else "unchanged")
+        return changed
 
     def _fail(self, why: str) -> None:
         before = self.standing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -14,7 +15,7 @@ from controlplane.model import TargetList
 from servicekit.address import Address
 from servicekit.opened_folder import OpenedFolder
 
-AT_ONCE: Final = 16
+AT_ONCE: Final = 64
 """Fetches that may be under way."""
 
 
@@ -43,10 +44,13 @@ class ListOpener:
         """A proxy of the environment is for the world outside, never for this machine."""
         if direct not in self._clients:
             self._clients[direct] = httpx.AsyncClient(
-                verify=httpx.create_ssl_context(trust_env=True), trust_env=not direct, follow_redirects=False
+                verify=httpx.create_ssl_context(trust_env=True),
+                trust_env=not direct,
+                follow_redirects=False,
+                timeout=None,  # noqa: S113 -- each list has its own, for everything together
             )
         return self._clients[direct]
 
 
 def _stays_here(url: str) -> bool:
-    return Address(host=httpx.URL(url).host, port=1).stays_on_machine
+    return Address(host=urlsplit(url).hostname or "", port=1).stays_on_machine

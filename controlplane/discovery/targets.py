@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from controlplane.config import ConfigError
@@ -49,6 +49,18 @@ def parse_targets(source: bytes) -> tuple[Endpoint, ...]:
                 raise DiscoveryError(f"the list has more than {MAX_ENDPOINTS} endpoints")
     _check_priorities(endpoint.priority for endpoint in found.values())
     return tuple(sorted(found.values(), key=lambda one: (one.priority, one.host, one.port)))
+
+
+def written(endpoints: Iterable[Endpoint]) -> str:
+    """The list that :func:`parse_targets` reads as ``endpoints``."""
+    groups = [
+        {
+            "targets": [str(Address(host=one.host, port=one.port))],
+            "labels": {WEIGHT: str(one.weight), PRIORITY: str(one.priority)},
+        }
+        for one in endpoints
+    ]
+    return json.dumps(groups, separators=(",", ":"))
 
 
 def _data(source: bytes) -> Any:

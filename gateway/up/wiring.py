@@ -127,6 +127,7 @@ def _control_plane(run: Run) -> Component:
         "GATEWAY_ADMIN_TLS_DIR": "",  # commands and probes of this machine reach it over loopback
         "GATEWAY_ADMIN_TOKEN": run.admin_token,
         "GATEWAY_API_KEY_SECRET": run.api_key_secret,
+        "GATEWAY_STATE_DIR": str(state_folder(settings, run.folder) / "controlplane"),
         "GATEWAY_STORE_URL": settings.store_url.get_secret_value() if settings.store_url else _own_history(run),
         "GATEWAY_AUTH_TARGETS": json.dumps([f"http://{reachable(settings.ext_authz_http_bind)}"]),
         "GATEWAY_REDIS_URL": _redis_url(run),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ def planes(folder: Path) -> Iterator[ControlPlane]:
     settings = {
         "GATEWAY_XDS_BIND": f"unix:{folder}/xds.sock",
         "GATEWAY_DISCOVERY_DIR": str(folder / "lists"),
+        "GATEWAY_STATE_DIR": str(folder / "state"),
         "GATEWAY_DRAIN_SECONDS": "0",
     }
     with running_control_plane(folder, f"sqlite:///{folder}/history.db", tls=None, **settings) as plane:
@@ -140,21 +142,50 @@ def test_a_url(site: Site) -> None:
     assert site.clusters == clusters
 
 
-def test_a_new_control_plane_without_its_lists(site: Site) -> None:
-    """Envoy keeps the endpoints that it has, through a restart and a change of the routes."""
-    site.until("/orders", site.one.port)
+def _lose_everything(site: Site) -> None:
+    """The control plane, both lists, and their files."""
     site.lists.stop()
     site.plane.kill()
     (site.folder / "lists/shop/orders.yaml").unlink()
-    document, modified = site.folder / "gateway.yaml", site.clusters["cluster_manager.cluster_modified"]
-    document.write_text(document.read_text() + "  - {match: {path: /more}, respond: {status: 418, body: new}}\n")
-    with planes(site.folder) as again:
-        # Its routes say so once Envoy has heard from it.
-        wait_for(lambda: site.client.get("/more").status_code == 418 or None, seconds=10, what="the new document")
+
+
+def _until_new(site: Site) -> None:
+    """Wait until Envoy has heard of a route that :func:`_add_route` has added."""
+    wait_for(lambda: site.client.get("/more").status_code == 418 or None, seconds=10, what="the new document")
+
+
+def _add_route(site: Site, *, before: str = "", after: str = "") -> None:
+    """Change the document, also by writing ``after`` for ``before``."""
+    document = (site.folder / "gateway.yaml").read_text().replace(before, after)
+    new = "  - {match: {path: /more}, respond: {status: 418, body: new}}\n"
+    (site.folder / "gateway.yaml").write_text(document + new)
+
+
+def test_a_new_control_plane_without_its_lists(site: Site) -> None:
+    """It begins with the last good ones: the running Envoy and a new cluster of it have their endpoints."""
+    site.until("/orders", site.one.port)
+    modified = int(site.clusters["cluster_manager.cluster_modified"])
+    _lose_everything(site)
+    _add_route(site, before="name: orders\n", after="name: orders\n    connect_timeout: 3s\n")
+    with planes(site.folder):
+        _until_new(site)
+        assert int(site.clusters["cluster_manager.cluster_modified"]) == modified + 1
+        site.until("/orders", site.one.port)
+        site.until("/stock", site.one.port)
+
+
+def test_a_new_control_plane_on_another_machine(site: Site) -> None:
+    """With neither its lists nor what was kept of them: Envoy keeps the endpoints that it has."""
+    site.until("/orders", site.one.port)
+    modified = site.clusters["cluster_manager.cluster_modified"]
+    _lose_everything(site)
+    shutil.rmtree(site.folder / "state")
+    _add_route(site)
+    with planes(site.folder):
+        _until_new(site)
         assert site.clusters["cluster_manager.cluster_modified"] == modified
         site.until("/orders", site.one.port)
         site.until("/stock", site.one.port)
-        site.plane = again
         site.save(listed(site.two))
         site.until("/orders", site.two.port)
 

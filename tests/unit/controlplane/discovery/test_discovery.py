@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
-from controlplane.discovery import DiscoveringCache, Discovery, DiscoveryError, Lists
+from controlplane.discovery import DiscoveringCache, Discovery, DiscoveryError, ListMemory, Lists
 from controlplane.discovery.discovery import KEPT_SECONDS
 from controlplane.model import Endpoint, Gateway, TargetList
 from controlplane.translate.consistency import check_consistent
@@ -18,7 +19,7 @@ from controlplane.translate.release import translate_release
 from controlplane.xds import types
 from controlplane.xds.cache import SnapshotCache
 from controlplane.xds.snapshot import Snapshot
-from tests.harness.gateways import edge_snapshot, gateway, upstream
+from tests.harness.gateways import edge_snapshot, gateway, health_check, upstream
 from tests.harness.xds import eventually
 
 ONE, TWO = Endpoint(host="10.0.0.1", port=80), Endpoint(host="10.0.0.2", port=80)
@@ -48,14 +49,18 @@ class Place:
 class Rig:
     """A discovery with lists that a test writes."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path | None) -> None:
         self.places = {"a": Place(), "b": Place()}
         self.inner = SnapshotCache()
         self.cache = DiscoveringCache(self.inner)
         self.registry = CollectorRegistry()
         self.now = 0.0
         self.discovery = Discovery(
-            cache=self.cache, open_list=self._open, registry=self.registry, clock=lambda: self.now
+            cache=self.cache,
+            open_list=self._open,
+            memory=ListMemory(folder),
+            registry=self.registry,
+            clock=lambda: self.now,
         )
 
     def _open(self, where: TargetList, /) -> Lists:
@@ -81,9 +86,9 @@ class Rig:
 
 
 @asynccontextmanager
-async def running() -> AsyncIterator[Rig]:
+async def running(folder: Path | None = None) -> AsyncIterator[Rig]:
     """Let it run for as long as a test takes."""
-    rig = Rig()
+    rig = Rig(folder)
     task = asyncio.create_task(rig.discovery.run())
     try:
         yield rig
@@ -198,6 +203,36 @@ async def test_new_rules_for_the_same_list() -> None:
         await rig.until_read("a")
         assert rig.shown(strict) is not None
         assert "at_least says 2" in rig.discovery.standings()[0].error
+
+
+async def test_what_is_known_goes_with_a_change_of_the_upstream() -> None:
+    """A check that is added while the list is away brings another assignment, which has the endpoints at once."""
+    async with running() as rig:
+        rig.places["a"].content = [ONE]
+        await rig.bring(listed())
+        rig.places["a"].content = "gone"
+        (plain,) = listed().upstreams
+        checked = gateway(upstreams=(replace(plain, health_check=health_check()),))
+        assert assignment_name(checked.upstreams[0]) != assignment_name(plain)
+        await rig.bring(checked)
+        assert rig.shown(checked) is not None
+
+
+async def test_a_restart_begins_with_the_last_good_list(tmp_path: Path) -> None:
+    """If the document still names the same list, and its rules allow what was kept. A torn file is none."""
+    async with running(tmp_path) as rig:
+        rig.places["a"].content = [ONE]
+        await rig.bring(listed())
+        shown = rig.shown(listed())
+    assert (tmp_path / "resumes.json").stat().st_mode & 0o777 == 0o600
+    for live, found in ((listed(), shown), (listed("b"), None), (listed(networks=("10.1.0.0/16",)), None)):
+        async with running(tmp_path) as rig:
+            await rig.bring(live)
+            assert rig.shown(live) == found
+    (tmp_path / "resumes.json").write_bytes(b'{"assignment": "')
+    async with running(tmp_path) as rig:
+        await rig.bring(listed())
+        assert rig.shown(listed()) is None
 
 
 async def test_metrics() -> None:

@@ -7,9 +7,15 @@ import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic_core import PydanticCustomError
 
+from controlplane.config.urls import check_list_url
 from controlplane.discovery import DiscoveryError, ListOpener, Lists
 from controlplane.discovery.targets import MAX_BYTES
 from controlplane.model import TargetList
@@ -93,6 +99,28 @@ async def lists() -> AsyncIterator[ListOpener]:
 def url_list(lists: ListOpener, url: str) -> Lists:
     """A list at a URL; it has half a second."""
     return lists(TargetList(kind="http", place=url, timeout=0.5))
+
+
+@given(
+    st.builds(
+        "{}://{}{}{}{}".format,
+        st.sampled_from(["http", "https", "HTTP"]),
+        st.sampled_from(
+            ["127.0.0.1", "[::1]", "localhost", "LOCALHOST", "a_b.example.com", "10.0.0.1", "a@b", "[::1%25x]"]
+        )
+        | st.text("a.-_:[]@\\\\%;,", max_size=8),
+        st.sampled_from(["", ":80", ":0", ":", ":99999"]),
+        st.sampled_from(["", "/", "\\\\@example.com", ";x@y", "%zz", "//"]),
+        st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=8),
+    )
+)
+def test_urls_are_understood_the_same_everywhere(url: str) -> None:
+    """Who decides whether a URL stays on this machine and who connects to it see the same host."""
+    try:
+        check_list_url(url, allow_insecure=True)
+    except PydanticCustomError:
+        return
+    assert httpx.URL(url).host == urlsplit(url).hostname
 
 
 async def test_a_url_is_asked_for_what_is_new(server: ListServer, lists: ListOpener) -> None:

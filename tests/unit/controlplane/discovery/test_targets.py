@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.discovery import DiscoveryError, parse_targets
-from controlplane.discovery.targets import MAX_BYTES, MAX_ENDPOINTS
+from controlplane.discovery.targets import MAX_BYTES, MAX_ENDPOINTS, written
 from controlplane.model import Endpoint
 
 ADDRESSES = st.ip_addresses().filter(lambda ip: ip.version == 4 or ip.scope_id is None)
@@ -20,7 +20,7 @@ TARGETS = st.tuples(ADDRESSES, st.integers(1, 65535))
 SECRET = "hunter2"
 
 
-def written(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
+def as_text(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, port: int) -> str:
     """As a list has it."""
     return f"[{ip}]:{port}" if ip.version == 6 else f"{ip}:{port}"
 
@@ -99,11 +99,22 @@ def test_bounds() -> None:
 @given(st.lists(st.lists(TARGETS)), st.randoms())
 def test_order_means_nothing(groups: list[list[Any]], chance: Any) -> None:
     """What a list means does not depend on how it is sorted, and everything of it is there."""
-    lists = [{"targets": [written(*target) for target in group]} for group in groups]
+    lists = [{"targets": [as_text(*target) for target in group]} for group in groups]
     found = parse_targets(json.dumps(lists).encode())
     assert {(one.host, one.port) for one in found} == {(str(ip), port) for group in groups for ip, port in group}
     chance.shuffle(lists)
     assert parse_targets(json.dumps(lists).encode()) == found
+
+
+@given(st.dictionaries(TARGETS, st.tuples(st.integers(1, 128), st.integers(0, 1))))
+def test_written_and_read_again(found: dict[Any, tuple[int, int]]) -> None:
+    """What is kept on disk is what was found."""
+    endpoints = [
+        Endpoint(host=str(ip), port=port, weight=weight, priority=priority)
+        for (ip, port), (weight, priority) in found.items()
+    ]
+    if any(one.priority == 0 for one in endpoints) or not endpoints:
+        assert set(parse_targets(written(endpoints).encode())) == set(endpoints)
 
 
 JSON = st.recursive(
