@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 
 from ext_authz.forwarding import ForwardedClaim
 from servicekit.contracts import Authorize, ClaimCondition
+from servicekit.expressions import Expression, ExpressionError, compile_expression
 
 Claims: TypeAlias = Mapping[str, Any]
 Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -18,6 +19,7 @@ ROLES: Final = "roles"
 CLAIMS: Final = "claims"
 METHOD: Final = "method"
 CLIENT_IP: Final = "client_ip"
+EXPRESSION: Final = "expression"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,17 @@ class RequestFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Caller:
+    """What expressions may know of who is calling."""
+
+    claims: Claims
+    identity: Claims
+
+
+NOBODY: Final = Caller({}, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Authorization:
     """The conditions of one rule. Each part that is empty allows everything."""
 
@@ -39,11 +52,19 @@ class Authorization:
     """What is asked of a token, each with the word for what fails."""
     methods: frozenset[str] = frozenset()
     networks: tuple[Network, ...] = ()
+    expression: Expression | None = None
 
     @property
     def asks_request(self) -> bool:
         """Whether the answer depends on more than the credentials."""
-        return bool(self.methods or self.networks)
+        return bool(self.methods or self.networks or (self.expression is not None and self.expression.asks_request))
+
+    def refuses_caller(self, caller: Caller) -> str | None:
+        """:data:`EXPRESSION` when that is about the caller alone, and false; else ``None``."""
+        expression = self.expression
+        if expression is None or expression.asks_request:
+            return None
+        return None if expression.holds(claims=caller.claims, identity=caller.identity) else EXPRESSION
 
     def refuses_claims(self, claims: Claims) -> str | None:
         """The kind of the first condition that ``claims`` do not meet, or ``None``."""
@@ -52,13 +73,27 @@ class Authorization:
                 return kind
         return None
 
-    def refuses_request(self, request: RequestFacts) -> str | None:
-        """The kind of the first condition that ``request`` does not meet, or ``None``."""
+    def refuses_request(self, request: RequestFacts, caller: Caller) -> str | None:
+        """The kind of the first condition that ``request`` of ``caller`` does not meet, or ``None``."""
+        return self.refuses_origin(request) or self.refuses_expression(request, caller)
+
+    def refuses_origin(self, request: RequestFacts) -> str | None:
+        """:data:`METHOD` or :data:`CLIENT_IP`, whichever is not one that may be; else ``None``."""
         if self.methods and request.method not in self.methods:
             return METHOD
         if self.networks and not _is_within(request.client_ip, self.networks):
             return CLIENT_IP
         return None
+
+    def refuses_expression(self, request: RequestFacts, caller: Caller) -> str | None:
+        """:data:`EXPRESSION` when that is about the request too, and false; else ``None``."""
+        expression = self.expression
+        if expression is None or not expression.asks_request:
+            return None
+        path, _, query = request.path.partition("?")
+        told = {"method": request.method, "client_ip": request.client_ip, "path": path, "query": query}
+        holds = expression.holds(claims=caller.claims, identity=caller.identity, request=told)
+        return None if holds else EXPRESSION
 
 
 ANYONE: Final = Authorization()
@@ -68,7 +103,7 @@ def compile_authorization(written: Authorize | None) -> Authorization:
     """The conditions, ready for requests.
 
     Raises:
-        ValueError: an address range cannot be read.
+        ValueError: an address range or the expression cannot be read.
     """
     if written is None:
         return ANYONE
@@ -79,7 +114,17 @@ def compile_authorization(written: Authorize | None) -> Authorization:
         claims=tuple(conditions),
         methods=frozenset(written.methods),
         networks=tuple(_network(text) for text in written.client_ips),
+        expression=_expression(written.expression),
     )
+
+
+def _expression(text: str) -> Expression | None:
+    if not text:
+        return None
+    try:
+        return compile_expression(text)
+    except ExpressionError as error:
+        raise ValueError(f"expression: {error}") from None
 
 
 def _condition(written: ClaimCondition) -> Holds:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Generic, Protocol, TypeVar
 
-from ext_authz.authorization import RequestFacts
+from ext_authz.authorization import NOBODY, Caller, RequestFacts
 from ext_authz.cache import BoundedCache
 from ext_authz.credentials import Headers, Malformed, api_key
 from ext_authz.decision import Allow, Decision, NeedsKeys, decide_api_key, decide_token
@@ -61,6 +61,8 @@ class Answer(Generic[R]):
     reason: str
     strip: frozenset[str] = frozenset()
     """Cookies that the backend must not see."""
+    caller: Caller = NOBODY
+    """Who it is, as far as the request is asked about that."""
 
     @property
     def allowed(self) -> bool:
@@ -223,7 +225,7 @@ class Checker(Generic[R]):
     ) -> Answer[R]:
         """What good credentials get for this very request: nothing of this is ever cached."""
         if rule.authorization.asks_request:
-            failed = rule.authorization.refuses_request(facts())
+            failed = rule.authorization.refuses_request(facts(), allowed.caller)
             if failed is not None:
                 return self._answer(deny_forbidden(allowed.provider, failed))
         if allowed.strip:
@@ -301,7 +303,7 @@ class Checker(Generic[R]):
     def _answer(self, decision: Allow | Deny | Unavailable) -> Answer[R]:
         if isinstance(decision, Allow):
             rendered = self._render(decision)
-            return Answer(rendered, decision.identity.provider, "allow", "ok", decision.remove_cookies)
+            return Answer(rendered, decision.identity.provider, "allow", "ok", decision.remove_cookies, decision.caller)
         outcome = "deny" if isinstance(decision, Deny) else "unavailable"
         return Answer(self._render(decision), decision.provider, outcome, str(decision.reason))
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from ext_authz import steps
+from ext_authz.authorization import NOBODY, Caller
 from ext_authz.denials import (
     WRONG_ISSUER,
     Deny,
@@ -54,6 +55,8 @@ class Allow:
     """The request may pass, changed like this."""
 
     identity: Identity
+    caller: Caller = NOBODY
+    """What is asked with each request."""
     set_headers: Mapping[str, str]
     remove_headers: tuple[str, ...]
     remove_cookies: frozenset[str] = frozenset()
@@ -213,17 +216,21 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified, tell: Tell | N
     if tell is not None and check.revocation is not None:
         tell(steps.of_revocation(check.provider))
     subject = claims.get("sub")
+    identity = Identity(
+        provider=check.provider,
+        user=f"{check.provider}:{subject}" if subject else None,
+        user_id=subject,
+        tier=_tier(check, claims),
+        scopes=_told_scopes(granted),
+    )
+    caller = _caller(rule, claims, identity, granted)
+    failed = rule.authorization.refuses_caller(caller)
+    if failed is not None:
+        return deny_forbidden(check.provider, failed)
     stripped = _stripped(rule, check)
     return Allow(
-        identity=Identity(provider=check.provider, user=None)
-        if rule.is_witness
-        else Identity(
-            provider=check.provider,
-            user=f"{check.provider}:{subject}" if subject else None,
-            user_id=subject,
-            tier=_tier(check, claims),
-            scopes=_told_scopes(granted),
-        ),
+        identity=Identity(provider=check.provider, user=None) if rule.is_witness else identity,
+        caller=caller,
         set_headers=headers,
         remove_headers=_removed(rule, headers, stripped),
         remove_cookies=rule.refresh_cookies.union(_names(stripped, "cookie")),
@@ -246,24 +253,35 @@ def _authorize_key(rule: Rule, check: ApiKeyCheck, holder: _KeyHolder, tell: Tel
         tell(steps.of_scopes(check.provider, rule.scopes, holder.scopes))
     if not rule.scopes <= holder.scopes:
         return deny_scopes(check.provider, rule.scopes)
-    failed = rule.authorization.refuses_claims({})
-    return _allow_key(rule, check, holder) if failed is None else deny_forbidden(check.provider, failed)
+    identity = Identity(
+        provider=check.provider,
+        user=f"{check.provider}:{holder.owner or holder.key_id}",
+        user_id=holder.owner,
+        api_key=f"{check.provider}:{holder.key_id}",
+        tier=holder.tier,
+        scopes=_told_scopes(holder.scopes),
+    )
+    caller = _caller(rule, {}, identity, holder.scopes)
+    failed = rule.authorization.refuses_claims({}) or rule.authorization.refuses_caller(caller)
+    return (
+        _allow_key(rule, check, holder, caller, identity) if failed is None else deny_forbidden(check.provider, failed)
+    )
 
 
-def _allow_key(rule: Rule, check: ApiKeyCheck, holder: _KeyHolder) -> Allow:
+def _caller(rule: Rule, claims: Mapping[str, Any], identity: Identity, granted: frozenset[str]) -> Caller:
+    """What the rule's expression may know; nothing where there is none."""
+    if rule.authorization.expression is None:
+        return NOBODY
+    told = {name: getattr(identity, name) or "" for name in ("provider", "user", "user_id", "api_key", "tier")}
+    return Caller(claims, {**told, "scopes": sorted(granted)})
+
+
+def _allow_key(rule: Rule, check: ApiKeyCheck, holder: _KeyHolder, caller: Caller, identity: Identity) -> Allow:
     headers = {check.forward_id: header_value(holder.key_id)} if check.forward_id else {}
     stripped = _stripped(rule, None)
     return Allow(
-        identity=Identity(provider=check.provider, user=None)
-        if rule.is_witness
-        else Identity(
-            provider=check.provider,
-            user=f"{check.provider}:{holder.owner or holder.key_id}",
-            user_id=holder.owner,
-            api_key=f"{check.provider}:{holder.key_id}",
-            tier=holder.tier,
-            scopes=_told_scopes(holder.scopes),
-        ),
+        identity=Identity(provider=check.provider, user=None) if rule.is_witness else identity,
+        caller=caller,
         set_headers=headers,
         remove_headers=_removed(rule, headers, stripped),
         remove_cookies=rule.refresh_cookies.union(_names(stripped, "cookie")),

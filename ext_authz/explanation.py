@@ -7,7 +7,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
-from ext_authz.authorization import CLIENT_IP, METHOD, Authorization, Claims, Holds, RequestFacts
+from ext_authz.authorization import (
+    CLIENT_IP,
+    EXPRESSION,
+    METHOD,
+    Authorization,
+    Caller,
+    Claims,
+    Holds,
+    RequestFacts,
+)
 from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.credentials import Headers, Malformed
 from ext_authz.decision import Allow, NeedsKeys
@@ -138,6 +147,7 @@ def _told(rule: Rule, written: Authorize | None, tell: Tell) -> Rule:
             ),
             methods=rule.authorization.methods,
             networks=rule.authorization.networks,
+            expression=rule.authorization.expression,
             tell=tell,
         ),
     )
@@ -195,8 +205,20 @@ class _ToldAuthorization(Authorization):
 
     tell: Tell = field(compare=False)
 
-    def refuses_request(self, request: RequestFacts) -> str | None:
-        failed = Authorization.refuses_request(self, request)
+    def refuses_caller(self, caller: Caller) -> str | None:
+        failed = Authorization.refuses_caller(self, caller)
+        if self.expression is not None and not self.expression.asks_request:
+            self.tell(Step(EXPRESSION, failed is None, self.expression.text))
+        return failed
+
+    def refuses_expression(self, request: RequestFacts, caller: Caller) -> str | None:
+        failed = Authorization.refuses_expression(self, request, caller)
+        if self.expression is not None and self.expression.asks_request:
+            self.tell(Step(EXPRESSION, failed is None, self.expression.text))
+        return failed
+
+    def refuses_origin(self, request: RequestFacts) -> str | None:
+        failed = Authorization.refuses_origin(self, request)
         if self.methods:
             self.tell(Step(METHOD, failed != METHOD, f"{request.method}; asked: {_listed(sorted(self.methods))}"))
         if self.networks and failed != METHOD:

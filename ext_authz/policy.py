@@ -47,7 +47,7 @@ def compile_policy(policy: AuthRules, secrets: Secrets = NO_SECRETS) -> dict[str
         try:
             compile_authorization(rule.authorize)
         except ValueError as error:
-            problems.append(f"rule {rule_id!r}: client_ips: {error}")
+            problems.append(f"rule {rule_id!r}: authorize: {error}")
     problems += [f"identity header {name!r} {why}" for name in policy.identity_headers if (why := _bad_header(name))]
     if problems:
         raise PolicyError("; ".join(problems))

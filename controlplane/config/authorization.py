@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StrictBool, StrictInt, StrictStr
 
 from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.texts import Method, Unique
+from servicekit.expressions import LONGEST_EXPRESSION, ExpressionError, compile_expression
 
 _MOST = 50
 
@@ -19,6 +20,15 @@ def _check_range(text: str) -> str:
     except ValueError:
         hint = "write 192.0.2.0/24 or 2001:db8::/32; no bit after the prefix is set"
         raise mistake("ip-range", "this is not a range of addresses", hint) from None
+    return text
+
+
+def _check_expression(text: str) -> str:
+    try:
+        compile_expression(text)
+    except ExpressionError as error:
+        hint = "it is about claims, identity and request: see docs/reference/authorization.md"
+        raise mistake("expression", f"this is no condition: {error}", hint) from None
     return text
 
 
@@ -51,7 +61,7 @@ class ClaimCondition(OneOf):
 class Authorize(Section):
     """What is asked of a caller who is known; all of it has to hold, else 403.
 
-    An API key has neither roles nor claims.
+    An API key has neither roles nor claims: an `expression` can go by its `identity`.
     """
 
     roles: Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Unique] = Field(
@@ -64,5 +74,10 @@ class Authorize(Section):
     """Conditions on claims, all of which hold."""
     methods: Annotated[list[Method], Unique] = Field(default=[], max_length=20)
     """Methods, in capitals; empty is every method. Others are refused; `match.methods` would look for another route."""
+    expression: Annotated[str, AfterValidator(_check_expression)] | None = Field(
+        default=None, min_length=1, max_length=LONGEST_EXPRESSION
+    )
+    """A condition in CEL for the rest, as in `claims.tenant == identity.tier || request.path.startsWith("/public/")`.
+    What cannot be worked out, such as a claim that is not there, counts as no."""
     client_ips: Annotated[list[AddressRange], Unique] = Field(default=[], max_length=_MOST)
     """Ranges of addresses; the client is in one of them."""

@@ -61,6 +61,8 @@ class Authorization:
     claims: tuple[ClaimCondition, ...] = ()
     methods: tuple[str, ...] = ()
     client_ips: tuple[str, ...] = ()
+    expression: str = ""
+    """In CEL."""
 
     @property
     def asks_token(self) -> bool:

@@ -58,7 +58,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
 
 
 def _authorization(written: Authorize) -> model.Authorization | None:
-    if not (written.roles or written.claims or written.methods or written.client_ips):
+    if not (written.roles or written.claims or written.methods or written.client_ips or written.expression):
         return None
     return model.Authorization(
         roles=tuple(sorted(written.roles)),
@@ -66,6 +66,7 @@ def _authorization(written: Authorize) -> model.Authorization | None:
         claims=tuple(_condition(one) for one in written.claims),
         methods=tuple(sorted(written.methods)),
         client_ips=tuple(sorted(written.client_ips)),
+        expression=written.expression or "",
     )
 
 

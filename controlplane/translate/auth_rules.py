@@ -114,4 +114,5 @@ def _authorize(authorization: model.Authorization | None) -> contracts.Authorize
         ),
         methods=authorization.methods,
         client_ips=authorization.client_ips,
+        expression=authorization.expression,
     )

@@ -164,6 +164,8 @@ class Authorize(Contract):
     claims: tuple[ClaimCondition, ...] = ()
     """All of these have to hold."""
     methods: tuple[str, ...] = ()
+    expression: str = Field(default="", exclude_if=lambda text: not text)
+    """A condition in CEL, on ``claims``, ``identity`` and ``request``. Left out of the JSON when there is none."""
     client_ips: tuple[str, ...] = ()
     """Address ranges (RFC 4632, RFC 4291 §2.3); the client has to be in one of them."""
 

@@ -65,6 +65,11 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
             authenticate=("platform",),
             authorization=Authorization(roles=("admin",), methods=("GET",), client_ips=("127.0.0.0/8",)),
         ),
+        g.route(
+            "/cel",
+            authenticate=("platform", "partners"),
+            authorization=Authorization(expression="claims.tenant == 'blue' || request.query == identity.api_key"),
+        ),
         g.route("/far", authenticate=("platform",), authorization=Authorization(client_ips=("192.0.2.0/24",))),
         listeners=(g.listener(port),),
         upstreams=(g.upstream(port=backend),),
@@ -167,6 +172,11 @@ TOKEN = bearer()["authorization"].removeprefix("Bearer ")
         ("/near", bearer(roles=["admin"]), "/near", 200),
         ("/near", bearer(roles=["guest"]), "/near", 403),
         ("/far", bearer(), "/far", 403),
+        ("/cel", bearer(tenant="blue"), "/cel", 200),
+        ("/cel", bearer(tenant="red"), "/cel", 403),
+        ("/cel", bearer(), "/cel", 403),
+        ("/cel?partners:acme", {"x-api-key": API_KEY}, "/cel", 200),
+        ("/cel?partners:other", {"x-api-key": API_KEY}, "/cel", 403),
     ],
 )
 def test_what_is_explained_is_what_happens(

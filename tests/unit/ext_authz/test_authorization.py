@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ext_authz.authorization import RequestFacts, compile_authorization
+from ext_authz.authorization import NOBODY, Caller, RequestFacts, compile_authorization
 from ext_authz.checker import Answer
 from ext_authz.decision import Allow
 from ext_authz.denials import Deny
+from ext_authz.errors import PolicyError
 from servicekit.contracts import Authorize, ClaimCondition
 from tests.harness.tokens import claims
 from tests.unit.ext_authz.builders import RULE, api_key_provider, auth_policy, jwt_provider
@@ -75,7 +76,7 @@ def test_conditions_agree_with_their_words(conditions: list[ClaimCondition], giv
 def test_no_request_raises(method: str, address: str) -> None:
     """What cannot be read is refused."""
     compiled = compile_authorization(Authorize(client_ips=("192.0.2.0/24",)))
-    assert compiled.refuses_request(RequestFacts(method, address)) == "client_ip"
+    assert compiled.refuses_request(RequestFacts(method, address), NOBODY) == "client_ip"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,7 @@ def test_no_request_raises(method: str, address: str) -> None:
 )
 def test_addresses(ranges: tuple[str, ...], address: str, inside: bool) -> None:
     """Both families, and IPv4 as a socket for both shows it."""
-    found = compile_authorization(Authorize(client_ips=ranges)).refuses_request(RequestFacts("GET", address))
+    found = compile_authorization(Authorize(client_ips=ranges)).refuses_request(RequestFacts("GET", address), NOBODY)
     assert (found is None) == inside
 
 
@@ -148,6 +149,69 @@ def test_an_api_key_has_no_roles() -> None:
     answer = w.checker.check(RULE, {"x-api-key": SECRET})
     assert isinstance(answer, Answer)
     assert answer.reason == "forbidden_roles"
+
+
+EXPRESSIONS = st.sampled_from(
+    [
+        "claims.a == 1", "claims.a > 1", "claims.a.b == 'x'", "'x' in claims.a", "claims.a.exists(i, i == 'a')",
+        "claims.a.matches('^(a+)+$')", "size(claims.a) > 1", "has(claims.b) && claims.b", "claims.a + claims.b == 2",
+        "timestamp(claims.a) < timestamp(claims.b)", "claims['a.b'] != null", "claims.a[0] == claims.b[1]",
+        "request.path == claims.a", "request.nothing == 'x'", "identity.tier == claims.a",
+    ]
+)  # fmt: skip
+WILD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(EXPRESSIONS, st.dictionaries(st.sampled_from(["a", "b", "a.b"]) | st.text(), WILD), st.text())
+def test_expressions_never_raise(text: str, given: dict[str, Any], path: str) -> None:
+    """Whatever a token says: numbers that nothing holds, halves of surrogate pairs, other types than expected."""
+    compiled = compile_authorization(Authorize(expression=text))
+    caller = Caller(given, {"tier": ""})
+    assert compiled.refuses_caller(caller) in (None, "expression")
+    assert compiled.refuses_request(RequestFacts("GET", "", path), caller) in (None, "expression")
+
+
+async def test_an_expression_about_the_caller() -> None:
+    """Worked out once; a claim that is not there is a no."""
+    blue = KEY.token(claims(tenant="blue"))
+    w = _world(authorize=Authorize(expression="claims.tenant == 'blue' || identity.api_key == 'machines:ci'"))
+    assert isinstance(await w.show(blue), Allow)
+    for wrong in ({"tenant": "red"}, {}, {"tenant": ["blue"]}):
+        answer = await w.show(KEY.token(claims(**wrong)))
+        assert isinstance(answer, Deny)
+        assert (answer.status, answer.reason) == (403, "forbidden_expression")
+    assert isinstance(await w.show(blue), Allow)
+    assert w.checker.lookups()[0] == 1
+
+
+async def test_an_expression_about_the_request() -> None:
+    """Worked out for each request, also when the credential is remembered."""
+    w = _world(authorize=Authorize(expression="request.path == '/of/' + claims.sub && request.query == 'x=1'"))
+    await w.show(KEY.token(claims()))
+    headers = {"authorization": f"Bearer {KEY.token(claims(sub='alice'))}"}
+    paths = ["/of/alice?x=1", "/of/bob?x=1", "/of/alice", "/of/alice?x=1"]
+    answers = [w.checker.check(RULE, headers, partial(RequestFacts, "GET", "", path)) for path in paths]
+    assert [getattr(answer, "reason", "") for answer in answers] == [
+        "ok", "forbidden_expression", "forbidden_expression", "ok"
+    ]  # fmt: skip
+
+
+def test_an_expression_by_key() -> None:
+    """A key has an identity and no claims."""
+    w = _world(authorize=Authorize(expression="identity.api_key == 'machines:ci'"), keys={"ci": HASH})
+    answer = w.checker.check(RULE, {"x-api-key": SECRET})
+    assert isinstance(answer, Answer)
+    assert answer.allowed
+
+
+@pytest.mark.parametrize("text", ["claims.", "nothing == 1", "1 + 1", "request == 1", "[" * 40, "\ud800"])
+def test_what_is_no_condition_refuses_the_policy(text: str) -> None:
+    """At once, and not request by request."""
+    with pytest.raises(PolicyError, match="expression"):
+        _world(authorize=Authorize.model_construct(**(Authorize().model_dump() | {"expression": text})))
 
 
 def _world(*, authorize: Authorize, keys: dict[str, str] | None = None) -> World:
