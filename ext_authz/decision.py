@@ -272,8 +272,8 @@ def _caller(rule: Rule, claims: Mapping[str, Any], identity: Identity, granted: 
     """What the rule's expression may know; nothing where there is none."""
     if rule.authorization.expression is None:
         return NOBODY
-    told = {name: getattr(identity, name) or "" for name in ("provider", "user", "user_id", "api_key", "tier")}
-    return Caller(claims, {**told, "scopes": sorted(granted)})
+    members = ((name, getattr(identity, name)) for name in ("provider", "user", "user_id", "api_key", "tier"))
+    return Caller(claims, {"scopes": sorted(granted)} | {name: text for name, text in members if text})
 
 
 def _allow_key(rule: Rule, check: ApiKeyCheck, holder: _KeyHolder, caller: Caller, identity: Identity) -> Allow:
