@@ -154,6 +154,12 @@ _label_value_check, _label_value_schema = _matching(
 )
 LabelValue = Annotated[str, _label_value_check, _label_value_schema]
 
+
+def can_be_label(text: str) -> bool:
+    """Whether a document could have this as a label, or as the value of one."""
+    return re.fullmatch(_LABEL_VALUE.strip("^$"), text) is not None
+
+
 UrlPath = Annotated[str, AfterValidator(_check_path), Field(json_schema_extra={"pattern": "^/"})]
 Host = Annotated[str, AfterValidator(_check_host), Field(json_schema_extra={"pattern": _HOST})]
 ExactHost = Annotated[Host, AfterValidator(_check_exact_host)]

@@ -131,7 +131,7 @@ class Upstream(OneOf):
             if self.hash_on is not None:
                 hint = "take round_robin, least_request or random"
                 raise mistake("own-zone", f"{self.load_balancing} goes by the request alone", hint)
-            if not any(endpoint.region or endpoint.zone for endpoint in self.endpoints):
+            if self.discover is None and not any(endpoint.region or endpoint.zone for endpoint in self.endpoints):
                 raise mistake("own-zone", "no endpoint says where it is", "give the endpoints a region or a zone")
         return self
 

@@ -6,9 +6,11 @@ import ipaddress
 import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 from controlplane.config import ConfigError
+from controlplane.config.texts import can_be_label
 from controlplane.config.yaml_text import parse_yaml
 from controlplane.discovery.errors import DiscoveryError
 from controlplane.model import Endpoint
@@ -21,6 +23,13 @@ MAX_PRIORITY: Final = 10
 
 WEIGHT: Final = "gateway_weight"
 PRIORITY: Final = "gateway_priority"
+REGION: Final = "gateway_region"
+ZONE: Final = "gateway_zone"
+MAX_LABELS: Final = 50
+"""Of one group."""
+
+_OURS = frozenset({WEIGHT, PRIORITY, REGION, ZONE})
+_MAX_PLACE = 253
 
 _NUMBER = re.compile(r"[0-9]{1,3}")
 
@@ -28,8 +37,8 @@ _NUMBER = re.compile(r"[0-9]{1,3}")
 def parse_targets(source: bytes) -> tuple[Endpoint, ...]:
     """The endpoints of ``[{targets: ["10.0.0.1:8080"], labels: {name: value}}]``, sorted, each once.
 
-    The labels ``gateway_weight`` (1 to 128) and ``gateway_priority`` (0 to 10) of a group are those of its endpoints;
-    others mean nothing here.
+    The labels ``gateway_weight`` (1 to 128), ``gateway_priority`` (0 to 10), ``gateway_region`` and ``gateway_zone`` of
+    a group say this of its endpoints. Others that could be labels in a document are theirs; the rest means nothing.
 
     Raises:
         DiscoveryError: it is none, is larger than 1 MiB, or has more than 5000 endpoints. One mistake refuses it all.
@@ -44,7 +53,7 @@ def parse_targets(source: bytes) -> tuple[Endpoint, ...]:
         for place, endpoint in _of_group(group, f"[{index}]"):
             key = (endpoint.host, endpoint.port)
             if found.setdefault(key, endpoint) != endpoint:
-                raise DiscoveryError(f"{place}: the same endpoint stands in the list with another weight or priority")
+                raise DiscoveryError(f"{place}: the same endpoint stands in the list with other labels")
             if len(found) > MAX_ENDPOINTS:
                 raise DiscoveryError(f"the list has more than {MAX_ENDPOINTS} endpoints")
     _check_priorities(endpoint.priority for endpoint in found.values())
@@ -56,7 +65,13 @@ def written(endpoints: Iterable[Endpoint]) -> str:
     groups = [
         {
             "targets": [str(Address(host=one.host, port=one.port))],
-            "labels": {WEIGHT: str(one.weight), PRIORITY: str(one.priority)},
+            "labels": {
+                **dict(one.labels),
+                WEIGHT: str(one.weight),
+                PRIORITY: str(one.priority),
+                REGION: one.region,
+                ZONE: one.zone,
+            },
         }
         for one in endpoints
     ]
@@ -91,18 +106,40 @@ def _of_group(group: Any, place: str) -> Iterator[tuple[str, Endpoint]]:
     targets, labels = group["targets"], group.get("labels", {})
     if not isinstance(targets, list) or not isinstance(labels, dict):
         raise DiscoveryError(f"{place}: targets are a list, labels a mapping")
-    weight = _label(labels, WEIGHT, place, default=1, least=1, most=MAX_WEIGHT)
-    priority = _label(labels, PRIORITY, place, default=0, least=0, most=MAX_PRIORITY)
+    said = _common(labels, f"{place}.labels")
     for index, target in enumerate(targets):
         address = _address(target, f"{place}.targets[{index}]")
-        endpoint = Endpoint(host=address.host, port=address.port, weight=weight, priority=priority)
-        yield f"{place}.targets[{index}]", endpoint
+        yield f"{place}.targets[{index}]", replace(said, host=address.host, port=address.port)
 
 
-def _label(labels: dict[str, Any], name: str, place: str, *, default: int, least: int, most: int) -> int:
-    text = str(labels.get(name, default))
+def _common(labels: dict[str, Any], place: str) -> Endpoint:
+    """What the labels of a group say of each of its endpoints."""
+    texts = {name: str(value) for name, value in labels.items() if type(value) in (str, int)}
+    if len(texts) < len(labels) or len(labels) > MAX_LABELS:
+        raise DiscoveryError(f"{place}: at most {MAX_LABELS} labels, whose values are texts")
+    fitting = {name for name in texts.keys() - _OURS if can_be_label(name) and can_be_label(texts[name])}
+    return Endpoint(
+        host="",
+        port=0,
+        weight=_number(texts, WEIGHT, place, default=1, least=1, most=MAX_WEIGHT),
+        priority=_number(texts, PRIORITY, place, default=0, least=0, most=MAX_PRIORITY),
+        region=_place(texts, REGION, place),
+        zone=_place(texts, ZONE, place),
+        labels=tuple((name, texts[name]) for name in sorted(fitting)),
+    )
+
+
+def _place(labels: dict[str, str], name: str, place: str) -> str:
+    text = labels.get(name, "")
+    if len(text) > _MAX_PLACE or not text.isprintable():
+        raise DiscoveryError(f"{place}.{name}: this is no name of a place")
+    return text
+
+
+def _number(labels: dict[str, str], name: str, place: str, *, default: int, least: int, most: int) -> int:
+    text = labels.get(name, str(default))
     if not _NUMBER.fullmatch(text) or not least <= int(text) <= most:
-        raise DiscoveryError(f"{place}.labels.{name}: this is {least} to {most}")
+        raise DiscoveryError(f"{place}.{name}: this is {least} to {most}")
     return int(text)
 
 

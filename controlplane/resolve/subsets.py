@@ -32,8 +32,10 @@ def _check(path: Path, share: Share, upstream: Upstream, draft: Draft) -> None:
     if upstream.prefer_own_zone is not None:
         message = f"{quoted(upstream.name)} prefers endpoints by their zone (prefer_own_zone), and not by labels"
         draft.refuse(path, "subset", message, "make it two upstreams")
-    elif upstream.discover is not None:
-        draft.refuse(path, "subset", f"endpoints of {quoted(upstream.name)} are listed elsewhere and have no labels")
-    elif not any({*share.subset} <= {*endpoint.labels} for endpoint in upstream.endpoints):
+    elif upstream.discover is None and not _is_there(share, upstream):
         message = f"no endpoint of {quoted(upstream.name)} has all of these labels"
         draft.refuse(path, "subset", message, "add them to labels of an endpoint")
+
+
+def _is_there(share: Share, upstream: Upstream) -> bool:
+    return any({*share.subset} <= {*endpoint.labels} for endpoint in upstream.endpoints)

@@ -57,7 +57,8 @@ def _lines(one: dict[str, Any]) -> Iterable[str]:
             yield plain(f"{name.replace('_', ' ')}: {shown}")
     for each in one["found"]:
         host = f"[{each['host']}]" if ":" in each["host"] else each["host"]
-        yield plain(f"    {host}:{each['port']} weight {each['weight']} priority {each['priority']}")
+        labels = "".join(f" {name}={value}" for name, value in each["labels"].items())
+        yield plain(f"    {host}:{each['port']} weight {each['weight']} priority {each['priority']}{labels}")
 
 
 def _when(moment: object) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import json
 import re
 import shutil
@@ -19,9 +21,11 @@ from tests.harness.control_plane import ControlPlane, running_control_plane
 from tests.harness.echo import Echo, running_echo
 from tests.harness.envoy import Envoy, envoy_settings, running_envoy, short_folder
 from tests.harness.guides import document_of
+from tests.harness.load import Load
 from tests.harness.ports import free_port
 from tests.harness.processes import wait_for
 from tests.harness.target_lists import ListServer
+from tests.harness.xds import eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -118,6 +122,32 @@ def test_a_file(site: Site) -> None:
     assert site.clusters == clusters
     with site.plane.client() as admin:
         assert len(admin.get("/revisions").json()["items"]) == 1
+
+
+def test_labels_of_a_list(site: Site) -> None:
+    """A route that chooses by them follows the list; while nobody has them it answers 503."""
+    assert site.client.get("/orders/new").status_code == 503
+    groups = [(site.one, "v1"), (site.two, "v2")]
+    found = [{"targets": [f"127.0.0.1:{backend.port}"], "labels": {"version": v}} for backend, v in groups]
+    site.save(json.dumps(found))
+    site.until("/orders/new", site.two.port)
+    site.until("/orders", site.one.port, site.two.port)
+
+
+async def test_endpoints_change_under_load(site: Site) -> None:
+    """Every second request could meet a backend that has just left the list: no client sees it."""
+    load = Load(port=site.client.base_url.port or 0, path="/orders/x")
+    running = asyncio.create_task(load.run())
+    backends = itertools.cycle((site.two, site.one))
+    for backend in itertools.islice(backends, 6):
+        site.save(listed(backend))
+        reached = len(backend.requests) + 100
+        await eventually(lambda b=backend, n=reached: len(b.requests) > n, "the list is obeyed")  # type: ignore[misc]
+    load.stop()
+    result = await running
+    assert set(result.statuses) == {200}
+    assert not result.broken
+    assert result.total > 600
 
 
 def test_a_url(site: Site) -> None:

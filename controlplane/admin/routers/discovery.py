@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -23,6 +24,9 @@ class FoundEndpointOut(BaseModel):
     port: int
     weight: int
     priority: int
+    region: str
+    zone: str
+    labels: dict[str, str]
 
 
 class ListOut(BaseModel):
@@ -69,7 +73,7 @@ def discovery_router(standings: Callable[[], Sequence[Standing]]) -> APIRouter:
         for one in standings():
             if one.upstream == name:
                 found = [
-                    FoundEndpointOut(host=each.host, port=each.port, weight=each.weight, priority=each.priority)
+                    FoundEndpointOut.model_validate({**asdict(each), "labels": dict(each.labels)})
                     for each in one.endpoints or ()
                 ]
                 return FoundOut(**_shown(one), found=found)

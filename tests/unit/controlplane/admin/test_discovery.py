@@ -14,7 +14,7 @@ WHEN = datetime(2026, 1, 2, tzinfo=UTC)
 ORDERS = Standing(
     upstream="orders",
     kind="file",
-    endpoints=(Endpoint(host="10.0.0.1", port=80, weight=2),),
+    endpoints=(Endpoint(host="10.0.0.1", port=80, weight=2, labels=(("v", "1"),)),),
     changed_at=WHEN,
     good_at=WHEN,
     failing_since=WHEN,
@@ -28,7 +28,8 @@ async def test_lists(tmp_path: Path) -> None:
         orders, stock = (await admin.http.get(f"{V1}/discovery")).json()
         whole = (await admin.http.get(f"{V1}/discovery/orders")).json()
         missing = await admin.http.get(f"{V1}/discovery/echo")
-    assert whole.pop("found") == [{"host": "10.0.0.1", "port": 80, "weight": 2, "priority": 0}]
+    (found,) = whole.pop("found")
+    assert (found["host"], found["port"], found["weight"], found["labels"]) == ("10.0.0.1", 80, 2, {"v": "1"})
     assert whole == orders
     assert (orders["endpoints"], orders["error"]) == (1, "the list is empty")
     assert orders["failing_since"] == orders["good_at"] == "2026-01-02T00:00:00Z"

@@ -31,13 +31,13 @@ def test_a_list() -> None:
         [
             {"targets": ["10.0.0.2:80", "[2001:DB8:0::1]:80"], "labels": {"env": "prod"}},
             {"targets": ["10.0.1.1:80"], "labels": {"gateway_weight": "3", "gateway_priority": "1"}},
-            {"targets": ["10.0.0.1:80", "10.0.0.2:80"]},
+            {"targets": ["10.0.0.1:80"]},
         ]
     )
     expected = (
         Endpoint(host="10.0.0.1", port=80),
-        Endpoint(host="10.0.0.2", port=80),
-        Endpoint(host="2001:db8::1", port=80),
+        Endpoint(host="10.0.0.2", port=80, labels=(("env", "prod"),)),
+        Endpoint(host="2001:db8::1", port=80, labels=(("env", "prod"),)),
         Endpoint(host="10.0.1.1", port=80, weight=3, priority=1),
     )
     assert parse_targets(text.encode()) == expected
@@ -84,6 +84,27 @@ def test_what_is_no_list(text: str, why: str) -> None:
         parse_targets(text.encode(errors="surrogatepass"))
     assert why in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def test_labels() -> None:
+    """Those that a document could have, without ours; what could be none is left out."""
+    labels = {
+        "version": "v1",
+        "__meta_x": "y",
+        "job": "not a label",
+        "gateway_zone": "a",
+        "gateway_region": "eu",
+        "n": 2,
+    }
+    (found,) = parse_targets(json.dumps([{"targets": ["10.0.0.1:80"], "labels": labels}]).encode())
+    assert (found.region, found.zone) == ("eu", "a")
+    assert found.labels == (("n", "2"), ("version", "v1"))
+    assert parse_targets(written([found]).encode()) == (found,)
+    too_many: dict[str, Any] = dict.fromkeys(map(str, range(51)), "")
+    mistakes: list[dict[str, Any]] = [{"x": None}, {"x": []}, {"x": True}, {"gateway_zone": "a\n"}, too_many]
+    for bad in mistakes:
+        with pytest.raises(DiscoveryError, match=r"\[0\]\.labels"):
+            parse_targets(json.dumps([{"targets": ["10.0.0.1:80"], "labels": bad}]).encode())
 
 
 def test_bounds() -> None:
