@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from controlplane.config.base import Section
+from controlplane.config.base import Section, mistake
 from controlplane.config.durations import Duration
 from controlplane.config.texts import Name
 
@@ -27,8 +27,12 @@ class Tier(Section):
 class RateLimit(Section):
     """A token bucket, or windows, for each caller."""
 
-    by: Literal["user", "api_key", "ip"]
-    """What a caller is. `user` and `api_key` need a route that authenticates."""
+    by: Literal["user", "api_key", "ip", "everyone"]
+    """What a caller is. `user` and `api_key` need a route that authenticates; `everyone` is all callers together, and
+    needs `enforce: local`."""
+    enforce: Literal["shared", "local"] = "shared"
+    """Where requests are counted: in Redis, for all Envoys together; or in each Envoy by itself, which asks nobody
+    ([what that means](rate-limits.md#in-envoy-itself)). `local` goes with `ip` and `everyone`."""
     algorithm: Literal["token_bucket", "fixed_window", "sliding_window"] = "token_bucket"
     """How requests are counted: tokens that flow in evenly; windows that begin with the clock's minutes, hours or days
     (UTC); or such windows of which the last two are weighed together ([which to take](rate-limits.md#algorithms))."""
@@ -43,3 +47,18 @@ class RateLimit(Section):
     own."""
     on_store_failure: Literal["local", "allow", "deny"] = "local"
     """What decides while Redis does not answer: a bucket in each rate-limit process, yes, or no."""
+
+    @model_validator(mode="after")
+    def _counted_where_it_can_be(self) -> Self:
+        if self.enforce == "shared":
+            if self.by == "everyone":
+                raise mistake("enforce", "only Envoy itself counts everyone together", "add enforce: local")
+            return self
+        if self.by not in ("ip", "everyone"):
+            raise mistake("enforce", "Envoy counts before it is known who calls", "limit by ip or everyone")
+        if self.algorithm != "token_bucket":
+            raise mistake("enforce", "Envoy has token buckets and no windows", "remove algorithm")
+        for key in ("tiers", "on_store_failure"):
+            if key in self.model_fields_set:
+                raise mistake("enforce", f"{key} is about limits in Redis", f"remove {key}")
+        return self

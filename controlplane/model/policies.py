@@ -113,7 +113,9 @@ class RateLimit:
     """A token bucket, or windows, per caller."""
 
     name: str
-    by: Literal["user", "api_key", "ip"]
+    by: Literal["user", "api_key", "ip", "everyone"]
+    enforce: Literal["shared", "local"] = "shared"
+    """``local`` is in each Envoy by itself."""
     algorithm: Literal["token_bucket", "fixed_window", "sliding_window"] = "token_bucket"
     requests: int
     period: float

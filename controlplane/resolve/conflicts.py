@@ -77,7 +77,7 @@ def _limits_without_identity(draft: Draft) -> None:
         for position, name in enumerate(route.rate_limits):
             limit = limits.get(name)
             path: Path = ("routes", index, "rate_limits", position)
-            if limit is None or limit.by == "ip":
+            if limit is None or limit.by in ("ip", "everyone"):
                 continue
             if not route.authenticate:
                 message = f"{quoted(name)} counts by {limit.by}, but the route does not authenticate"

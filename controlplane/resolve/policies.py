@@ -151,6 +151,7 @@ def _rate_limit(name: str, written: RateLimit) -> model.RateLimit:
     return model.RateLimit(
         name=name,
         by=written.by,
+        enforce=written.enforce,
         algorithm=written.algorithm,
         requests=written.requests,
         period=written.per,

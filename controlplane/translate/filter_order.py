@@ -16,6 +16,7 @@ from controlplane.translate.filters.compressor import CompressorFilter
 from controlplane.translate.filters.cors import CorsFilter
 from controlplane.translate.filters.custom_response import CustomResponseFilter
 from controlplane.translate.filters.ext_authz import ExtAuthzFilter
+from controlplane.translate.filters.local_ratelimit import LocalRateLimitFilter
 from controlplane.translate.filters.ratelimit import RateLimitFilter
 from controlplane.translate.filters.response_cleaning import ResponseCleaningFilter
 from controlplane.translate.filters.router import RouterFilter
@@ -29,7 +30,8 @@ FILTERS: tuple[HttpFilter, ...] = (
     CorsFilter(),
     # Costs no call, and who may not come at all need not be counted.
     AddressRulesFilter(),
-    # The local flood guard comes here: it costs no call.
+    # A flood ends here: counted in Envoy itself, and nobody is asked.
+    LocalRateLimitFilter(),
     # By IP before authentication: a flood of bad tokens must not reach the signature check.
     RateLimitFilter(name=names.EARLY_RATELIMIT_FILTER, tiers=frozenset({"ip"}), stat_prefix="early"),
     # Who is it? Everything below may rely on the identity in the metadata.

@@ -32,6 +32,8 @@ EARLY_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.early"
 """Limits that need no identity. A name of our own, for one type of filter stands twice in the chain and a route
 configures each by its name."""
 
+LOCAL_RATELIMIT_FILTER: Final = "envoy.filters.http.local_ratelimit"
+
 LATE_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.late"
 """Limits that need the identity."""
 

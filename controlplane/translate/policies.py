@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from controlplane.model import IdentityProvider, JwtProvider, RateLimit
 from controlplane.translate import names
@@ -34,14 +35,19 @@ def auth_policy(book: RuleBook, headers: tuple[str, ...]) -> Resource:
 
 def limit_policy(limits: Iterable[RateLimit]) -> Resource:
     """What the rate-limit service decides by."""
-    policy = LimitPolicy(limits=tuple(_limit(limit) for limit in sorted(limits, key=lambda limit: limit.name)))
+    found = [
+        _limit(limit, limit.by)
+        for limit in sorted(limits, key=lambda limit: limit.name)
+        if limit.enforce == "shared" and limit.by != "everyone"
+    ]
+    policy = LimitPolicy(limits=tuple(found))
     return encode_bytes(names.POLICY, LimitPolicy.TYPE_URL, policy.encode())
 
 
-def _limit(limit: RateLimit) -> Limit:
+def _limit(limit: RateLimit, by: Literal["user", "api_key", "ip"]) -> Limit:
     return Limit(
         name=limit.name,
-        by=limit.by,
+        by=by,
         algorithm=limit.algorithm,
         requests=limit.requests,
         period_seconds=limit.period,

@@ -51,7 +51,7 @@ class RateLimitFilter:
 
     def on_route(self, context: RouteContext) -> RateLimitPerRoute | None:
         """The descriptors of the route's limits in these tiers; without any the service is not asked."""
-        limits = [limit for limit in context.limits if limit.by in self._tiers]
+        limits = [limit for limit in context.limits if limit.by in self._tiers and limit.enforce == "shared"]
         return RateLimitPerRoute(rate_limits=map(_descriptor, limits)) if limits else None
 
     def on_own_route(self) -> None:

@@ -1,0 +1,69 @@
+"""What keeps backends from more than they can do: the guide's document in a real Envoy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.harness.echo import Echo, running_echo
+from tests.harness.guides import running_guide
+from tests.harness.processes import wait_for
+
+pytestmark = pytest.mark.xdist_group("pressure")
+
+TOO_MANY = "urn:gateway:problem:too_many_requests"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An Envoy with the document of the guide, and its backend."""
+
+    client: httpx.Client
+    app: Echo
+
+    def seen(self, path: str) -> int:
+        """How many requests the backend has got."""
+        return sum(one["path"] == path for one in self.app.requests)
+
+    def statuses(self, path: str, times: int, address: str = "127.0.0.1") -> list[int]:
+        """Answers to a client that has this address."""
+        transport = httpx.HTTPTransport(local_address=address)
+        with httpx.Client(base_url=self.client.base_url, transport=transport) as client:
+            return [client.get(path).status_code for _ in range(times)]
+
+
+@pytest.fixture(scope="module")
+def scene() -> Iterator[Scene]:
+    """One Envoy for all tests here."""
+    with ExitStack() as stack:
+        app = stack.enter_context(running_echo())
+        _, client = stack.enter_context(running_guide("pressure.md", {8048: app.port}))
+        yield Scene(client, app)
+
+
+def test_a_flood_ends_at_envoy(scene: Scene) -> None:
+    """The burst passes, the rest does not and nobody hears of it; tokens flow in evenly, and other routes are free."""
+    statuses = [scene.client.get("/flooded").status_code for _ in range(30)]
+    assert statuses[:8] == [200] * 8
+    assert statuses.count(200) <= 8 + 5, "a token a second"
+    assert scene.seen("/flooded") == statuses.count(200)
+    wait_for(lambda: scene.client.get("/flooded").status_code == 200 or None, seconds=10, what="the next token")
+    assert {scene.client.get("/free").status_code for _ in range(30)} == {200}
+
+
+def test_a_flood_of_one_address(scene: Scene) -> None:
+    """Others are not refused because of it."""
+    assert scene.statuses("/by-address", 5) == [200] * 3 + [429] * 2
+    assert scene.statuses("/by-address", 5, "127.0.0.2") == [200] * 3 + [429] * 2
+    assert scene.seen("/by-address") == 6
+
+
+def test_a_refusal(scene: Scene) -> None:
+    """A problem document, and when to come again."""
+    wait_for(lambda: scene.client.get("/by-address").status_code == 429 or None, seconds=5, what="a refusal")
+    answer = scene.client.get("/by-address")
+    assert (answer.json()["type"], answer.headers["retry-after"]) == (TOO_MANY, "3600")
