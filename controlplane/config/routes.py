@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from controlplane.config.actions import Mirrors, Redirect, Replacements, Respond, Rewrite, Split, Subset
 from controlplane.config.address_rules import Addresses
 from controlplane.config.authorization import Authorize
+from controlplane.config.bandwidth import Bandwidth
 from controlplane.config.base import OneOf, mistake
 from controlplane.config.cors import RouteCors
 from controlplane.config.durations import Duration
@@ -137,6 +138,8 @@ class Route(OneOf):
     answers that hold a secret beside what an attacker chooses (BREACH)."""
     max_body: Annotated[int, Size(least=1, most=1 << 30)] | None = None
     """The largest body of a request; 413 beyond. It is read whole before the upstream gets any of it."""
+    bandwidth: Bandwidth | None = None
+    """How fast bodies pass."""
     addresses: Addresses | None = None
     """Which clients may use it, by IP address; 403 for others, before anything else is asked. Behind proxies that a
     listener trusts it is the client's address and not theirs."""
@@ -177,7 +180,7 @@ class Route(OneOf):
     @model_validator(mode="after")
     def _fits_its_match(self) -> Self:
         if not self.forwards:
-            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body", "cors"):
+            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body", "bandwidth", "cors"):
                 if key in self.model_fields_set:
                     raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
         if self.subset and self.upstream is None:

@@ -36,6 +36,7 @@ from controlplane.model.policies import (
 )
 from controlplane.model.routes import (
     Authorization,
+    Bandwidth,
     ClaimCondition,
     PathMatch,
     RetryPolicy,
@@ -61,6 +62,7 @@ __all__ = [
     "AddressRules",
     "ApiKeyProvider",
     "Authorization",
+    "Bandwidth",
     "Canary",
     "CertificateFiles",
     "CircuitBreaker",

@@ -71,6 +71,14 @@ class Authorization:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth:
+    """Bytes of bodies in a second; ``None`` is as many as come."""
+
+    requests: int | None = None
+    responses: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """When and how a request is sent again."""
 
@@ -122,6 +130,7 @@ class Route:
     compress: tuple[str, ...] = ()
     """Encodings of RFC 9110 §8.4.1 that clients may ask for."""
     max_body: int | None = None
+    bandwidth: Bandwidth = Bandwidth()
     """Bytes of a request's body."""
     replacements: tuple[Replacement, ...] = ()
     addresses: AddressRules | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from controlplane import model
 from controlplane.config import GatewayConfig
 from controlplane.config.authorization import Authorize, ClaimCondition
+from controlplane.config.bandwidth import Bandwidth
 from controlplane.config.defaults import Defaults
 from controlplane.config.retry import ANY_METHOD, Backoff, Retry
 from controlplane.config.routes import Match, Route, ValueMatch
@@ -49,12 +50,19 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         response_headers=header_changes(written.response_headers),
         compress=tuple(sorted(written.compress)),
         max_body=written.max_body,
+        bandwidth=_bandwidth(written.bandwidth),
         replacements=replacements(written),
         addresses=resolve_addresses(written.addresses),
         cors=resolve_cors(written, defaults),
         idle_timeout=written.idle_timeout,
         max_duration=written.max_duration,
     )
+
+
+def _bandwidth(written: Bandwidth | None) -> model.Bandwidth:
+    if written is None:
+        return model.Bandwidth()
+    return model.Bandwidth(requests=written.requests, responses=written.responses)
 
 
 def _authorization(written: Authorize) -> model.Authorization | None:

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from controlplane.model import Route
 from controlplane.translate import names
 from controlplane.translate.filters.address_rules import AddressRulesFilter
+from controlplane.translate.filters.bandwidth import BandwidthFilter
 from controlplane.translate.filters.buffer import BufferFilter
 from controlplane.translate.filters.compressor import CompressorFilter
 from controlplane.translate.filters.cors import CorsFilter
@@ -38,6 +39,8 @@ FILTERS: tuple[HttpFilter, ...] = (
     ExtAuthzFilter(),
     # By user and API key after it: they count whom it found.
     RateLimitFilter(name=names.LATE_RATELIMIT_FILTER, tiers=frozenset({"user", "api_key"}), stat_prefix="late"),
+    # What passes the wire counts: responses when they are compressed, requests before they are kept.
+    *(BandwidthFilter(direction) for direction in ("requests", "responses")),
     # Responses pass these from below: what is replaced is compressed, too.
     *(CompressorFilter(algorithm) for algorithm in ("zstd", "br", "gzip")),
     CustomResponseFilter(),

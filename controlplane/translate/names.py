@@ -45,6 +45,11 @@ _DISCOVERED: Final = "/discovered/"
 """No name in a document holds a slash."""
 
 
+def bandwidth_filter(direction: str) -> str:
+    """The filter for bodies of this direction."""
+    return f"{RESERVED_PREFIX}bandwidth.{direction}"
+
+
 def compressor_filter(algorithm: str) -> str:
     """The filter that compresses in this way; one type of filter stands several times in the chain."""
     return f"{RESERVED_PREFIX}compressor.{algorithm}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -67,3 +68,12 @@ def test_a_refusal(scene: Scene) -> None:
     wait_for(lambda: scene.client.get("/by-address").status_code == 429 or None, seconds=5, what="a refusal")
     answer = scene.client.get("/by-address")
     assert (answer.json()["type"], answer.headers["retry-after"]) == (TOO_MANY, "3600")
+
+
+@pytest.mark.parametrize("path", ["/uploads", "/downloads"])
+def test_bandwidth(scene: Scene, path: str) -> None:
+    """Three seconds' worth, of which the first passes at once, and all of it arrives."""
+    body = "x" * (3 * 64 * 1024)
+    began = time.monotonic()
+    assert scene.client.post(path, content=body).json()["body"] == body
+    assert time.monotonic() - began > 1.5
