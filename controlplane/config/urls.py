@@ -17,6 +17,7 @@ _PORTS = {"http": 80, "https": 443}
 _DNS_NAME = re.compile(
     r"(?=.{1,253}\Z)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?"
 )
+_NETLOC = re.compile(r"(?:\[[^\[\]]*\]|[^\[\]:]*)(?::[0-9]*)?")
 _VISIBLE = re.compile(r"[!-~]{1,2048}")
 
 
@@ -112,6 +113,8 @@ def _split(text: str) -> tuple[SplitResult, int]:
     host = url.hostname or ""
     if not _is_ip(host) and not _is_name(host):
         raise mistake("url", "the URL's host is neither an IP address nor a DNS name", "write it as http://host:port")
+    if not _NETLOC.fullmatch(url.netloc):  # urlsplit passes over what stands around brackets
+        raise mistake("url", "this is not a URL", "write it as http://host:port")
     if port == 0 or url.netloc.endswith(":"):
         raise mistake("url", "a port is 1 to 65535")
     return url, port or _PORTS[url.scheme]

@@ -160,7 +160,7 @@ class Discovery:
         if name in self._current:
             self._metrics.note(standing, outcome)
         if outcome == "changed" and standing.endpoints is not None:
-            self._cache.learn([discovered(upstream, standing.endpoints)])
+            self._cache.learn([discovered(upstream, (*standing.endpoints, *follower.leaving))])
 
     def _retire(self) -> None:
         """End what no live release has needed for a while. One that was taken back a moment ago may come again."""

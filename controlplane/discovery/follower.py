@@ -18,6 +18,8 @@ from controlplane.model import Endpoint, TargetList, Upstream
 _JITTER = 0.1
 """Lists of one server are not all fetched at the same time."""
 
+_LONGEST_FAREWELL = 5.0
+
 _log = structlog.get_logger(__name__)
 
 
@@ -69,6 +71,8 @@ class Follower:
         """Set when the list was read once, however that ended, or need not be waited for."""
         if self.standing.endpoints is not None:
             self.has_read.set()
+        self.leaving: tuple[Endpoint, ...] = ()
+        """Endpoints that are in the list no more, and are shown for a moment yet."""
         self._source = source
         self._tell = tell
         self._keep = keep
@@ -93,12 +97,11 @@ class Follower:
         except DiscoveryError as error:
             self._fail(str(error))
         else:
-            if self._take(tuple(self._told)):
-                await asyncio.to_thread(self._keep, self.standing)
+            await self._take(tuple(self._told))
         self.has_read.set()
 
-    def _take(self, endpoints: tuple[Endpoint, ...]) -> bool:
-        """Let them take the place of those before; whether they are others."""
+    async def _take(self, endpoints: tuple[Endpoint, ...]) -> None:
+        """Let them take the place of those before."""
         now, before = self._calendar(), self.standing
         changed = endpoints != before.endpoints
         self.standing = replace(
@@ -111,8 +114,22 @@ class Follower:
         )
         if changed:
             _log.info("endpoints found", upstream=before.upstream, endpoints=len(endpoints))
-        self._tell(self, "changed" if changed else "unchanged")
-        return changed
+        if changed:
+            self.leaving = _leaving(self.upstream, before.endpoints or (), endpoints)
+            self._tell(self, "changed")
+            await asyncio.to_thread(self._keep, self.standing)
+            await self._part()
+        else:
+            self._tell(self, "unchanged")
+
+    async def _part(self) -> None:
+        """Let those go that were kept until the first checks of the new ones have ended."""
+        check = self.upstream.health_check
+        if self.leaving and check is not None:
+            self.has_read.set()
+            await asyncio.sleep(min(check.timeout, _LONGEST_FAREWELL))
+            self.leaving = ()
+            self._tell(self, "changed")
 
     def _fail(self, why: str) -> None:
         before = self.standing
@@ -131,3 +148,10 @@ def rules_of(upstream: Upstream) -> TargetList:
     """What the document says of the list."""
     assert upstream.discover is not None  # noqa: S101  only upstreams that have one are followed
     return upstream.discover
+
+
+def _leaving(upstream: Upstream, before: tuple[Endpoint, ...], after: tuple[Endpoint, ...]) -> tuple[Endpoint, ...]:
+    """Those of before, when each of them is replaced and none of the others has been checked yet: there would be
+    nobody to take a request."""
+    stay = {(one.host, one.port) for one in before} & {(one.host, one.port) for one in after}
+    return () if upstream.health_check is None or stay or not after else before

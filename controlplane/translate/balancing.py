@@ -30,13 +30,16 @@ def balance(built: Cluster, upstream: model.Upstream) -> None:
     """Set it on the cluster."""
     # At 0 nothing is ever sent to endpoints known to be bad: an open breaker answers 503 at once.
     built.common_lb_config.healthy_panic_threshold.CopyFrom(Percent(value=upstream.panic_threshold * 100))
+    if upstream.discover is not None and upstream.health_check is not None:
+        # Else Envoy waits up to a second before it counts what its checks find right after endpoints have changed.
+        built.common_lb_config.update_merge_window.CopyFrom(duration(0))
     if upstream.prefer_own_zone is not None:
         built.load_balancing_policy.CopyFrom(_in_own_zone(upstream, upstream.prefer_own_zone))
         return
     if upstream.subsets:
         built.lb_subset_config.CopyFrom(_subsets(upstream))
     built.lb_policy = _LB_POLICIES[upstream.load_balancing]
-    if any(endpoint.region or endpoint.zone for endpoint in upstream.endpoints):
+    if upstream.discover is not None or any(endpoint.region or endpoint.zone for endpoint in upstream.endpoints):
         # Envoy's default prefers the own zone by the share that the zone has of all nodes, which it does not know.
         built.common_lb_config.zone_aware_lb_config.routing_enabled.CopyFrom(Percent(value=0))
     if upstream.slow_start is not None:

@@ -14,7 +14,7 @@ from controlplane.discovery import DiscoveringCache, Discovery, DiscoveryError, 
 from controlplane.discovery.discovery import KEPT_SECONDS
 from controlplane.model import Endpoint, Gateway, TargetList
 from controlplane.translate.consistency import check_consistent
-from controlplane.translate.endpoints import assignment_name
+from controlplane.translate.endpoints import assignment_name, discovered
 from controlplane.translate.release import translate_release
 from controlplane.xds import types
 from controlplane.xds.cache import SnapshotCache
@@ -216,6 +216,40 @@ async def test_what_is_known_goes_with_a_change_of_the_upstream() -> None:
         assert assignment_name(checked.upstreams[0]) != assignment_name(plain)
         await rig.bring(checked)
         assert rig.shown(checked) is not None
+
+
+async def test_nobody_leaves_before_somebody_was_checked() -> None:
+    """With a health check, those that are all replaced stay a moment; one that stays needs no company."""
+    async with running() as rig:
+        (plain,) = listed().upstreams
+        live = gateway(upstreams=(replace(plain, health_check=health_check(timeout=0.2)),))
+
+        def shown_of(*endpoints: Endpoint) -> str:
+            return discovered(live.upstreams[0], endpoints).version
+
+        rig.places["a"].content = [ONE]
+        await rig.bring(live)
+        assert rig.shown(live) == shown_of(ONE)
+        rig.places["a"].content = [TWO]
+        await eventually(lambda: rig.shown(live) == shown_of(TWO, ONE), "both are shown")
+        await eventually(lambda: rig.shown(live) == shown_of(TWO), "the new one is shown alone")
+        rig.places["a"].content = [ONE, TWO]
+        await eventually(lambda: rig.shown(live) == shown_of(ONE, TWO), "a second one is shown")
+        rig.places["a"].content = [ONE]
+        await eventually(lambda: rig.shown(live) != shown_of(ONE, TWO), "it is alone again")
+        assert rig.shown(live) == shown_of(ONE)
+
+
+async def test_what_is_the_same_has_not_changed() -> None:
+    """The standing says since when the endpoints have been these, and when the list was last good."""
+    async with running() as rig:
+        rig.places["a"].content = [ONE]
+        await rig.bring(listed())
+        (before,) = rig.discovery.standings()
+        await rig.until_read("a")
+        (after,) = rig.discovery.standings()
+        assert after.changed_at == before.changed_at
+        assert (after.good_at or 0) > (before.good_at or 0)  # type: ignore[operator]  # both are there
 
 
 async def test_a_restart_begins_with_the_last_good_list(tmp_path: Path) -> None:

@@ -106,7 +106,17 @@ def url_list(lists: ListOpener, url: str) -> Lists:
         "{}://{}{}{}{}".format,
         st.sampled_from(["http", "https", "HTTP"]),
         st.sampled_from(
-            ["127.0.0.1", "[::1]", "localhost", "LOCALHOST", "a_b.example.com", "10.0.0.1", "a@b", "[::1%25x]"]
+            [
+                "127.0.0.1",
+                "[::1]",
+                "localhost",
+                "LOCALHOST",
+                "a_b.example.com",
+                "10.0.0.1",
+                "a@b",
+                "[::1%25x]",
+                "[::1]x",
+            ]
         )
         | st.text("a.-_:[]@\\\\%;,", max_size=8),
         st.sampled_from(["", ":80", ":0", ":", ":99999"]),
@@ -117,7 +127,7 @@ def url_list(lists: ListOpener, url: str) -> Lists:
 def test_urls_are_understood_the_same_everywhere(url: str) -> None:
     """Who decides whether a URL stays on this machine and who connects to it see the same host."""
     try:
-        check_list_url(url, allow_insecure=True)
+        check_list_url(url, allow_insecure=True)  # as URLs of endpoints and of keys
     except PydanticCustomError:
         return
     assert httpx.URL(url).host == urlsplit(url).hostname
