@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from controlplane.config.admission_control import AdmissionControl
 from controlplane.config.balancing import HashOn
 from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.durations import Duration
@@ -124,6 +125,8 @@ class Upstream(OneOf):
     """The upstream that gets the requests while no endpoint of this one is well; a health check or a breaker tells."""
     circuit_breaker: CircuitBreaker = CircuitBreaker()
     """Limits and the breaker."""
+    admission_control: AdmissionControl | None = None
+    """Which share of requests is refused while others fail; without it, none."""
 
     @model_validator(mode="after")
     def _zones_are_known(self) -> Self:

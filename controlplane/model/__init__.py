@@ -46,6 +46,7 @@ from controlplane.model.routes import (
 )
 from controlplane.model.tls_files import CertificateFiles
 from controlplane.model.upstreams import (
+    AdmissionControl,
     CircuitBreaker,
     Endpoint,
     HashKey,
@@ -60,6 +61,7 @@ __all__ = [
     "EDGE",
     "Action",
     "AddressRules",
+    "AdmissionControl",
     "ApiKeyProvider",
     "Authorization",
     "Bandwidth",

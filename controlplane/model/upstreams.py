@@ -90,6 +90,16 @@ class CircuitBreaker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionControl:
+    """Refusals by chance, by how many requests of the last :attr:`window` succeeded."""
+
+    success_rate: float
+    window: float
+    requests_per_second: int
+    max_refused: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpstreamTls:
     """TLS with endpoints."""
 
@@ -123,6 +133,7 @@ class Upstream:
     """How many endpoints of a node's own region and zone have to be well so that they alone get its requests."""
     subsets: tuple[tuple[str, ...], ...] = ()
     """Sets of labels that routes choose endpoints by; all sorted."""
+    admission_control: AdmissionControl | None = None
     slow_start: float | None = None
     panic_threshold: float = 0.0
     max_connection_age: float | None = None

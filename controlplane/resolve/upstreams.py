@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from controlplane import config, model
+from controlplane.config.admission_control import AdmissionControl
 from controlplane.config.balancing import HashKey
 from controlplane.config.health_checks import HealthCheck
 from controlplane.config.target_lists import Discover
@@ -50,12 +51,24 @@ def _upstream(written: Upstream, urls: list[EndpointUrl]) -> model.Upstream:
         circuit_breaker=_circuit_breaker(written.circuit_breaker),
         hash_on=tuple(map(_hash_key, written.hash_on or ())),
         prefer_own_zone=written.prefer_own_zone,
+        admission_control=_admission_control(written.admission_control),
         slow_start=written.slow_start,
         panic_threshold=written.panic_threshold,
         max_connection_age=written.max_connection_age,
         max_requests_per_connection=written.max_requests_per_connection,
         proxy_protocol=written.proxy_protocol,
         fallback=written.fallback,
+    )
+
+
+def _admission_control(written: AdmissionControl | None) -> model.AdmissionControl | None:
+    if written is None:
+        return None
+    return model.AdmissionControl(
+        success_rate=written.success_rate,
+        window=written.window,
+        requests_per_second=written.requests_per_second,
+        max_refused=written.max_refused,
     )
 
 

@@ -16,6 +16,7 @@ from controlplane.translate.balancing import balance
 from controlplane.translate.config_source import ads
 from controlplane.translate.endpoints import assignment_name, load_assignment
 from controlplane.translate.protection import circuit_breakers, health_checks, outlier_detection
+from controlplane.translate.upstream_filters import upstream_filters
 from controlplane.translate.upstream_tls import transport_socket
 from controlplane.translate.wellknown import duration, packed, uint32
 
@@ -105,6 +106,7 @@ def _http_options(upstream: model.Upstream) -> upstream_http.HttpProtocolOptions
         common.max_requests_per_connection.CopyFrom(uint32(upstream.max_requests_per_connection))
     return upstream_http.HttpProtocolOptions(
         common_http_protocol_options=common,
+        http_filters=upstream_filters(upstream),
         explicit_http_config=explicit(http2_protocol_options=Http2ProtocolOptions())
         if upstream.http2
         else explicit(http_protocol_options=Http1ProtocolOptions()),

@@ -25,6 +25,7 @@ class Scene:
 
     client: httpx.Client
     app: Echo
+    struggling: Echo
 
     def seen(self, path: str) -> int:
         """How many requests the backend has got."""
@@ -41,9 +42,10 @@ class Scene:
 def scene() -> Iterator[Scene]:
     """One Envoy for all tests here."""
     with ExitStack() as stack:
-        app = stack.enter_context(running_echo())
-        _, client = stack.enter_context(running_guide("pressure.md", {8048: app.port}))
-        yield Scene(client, app)
+        app, struggling = (stack.enter_context(running_echo()) for _ in range(2))
+        ports = {8048: app.port, 8049: struggling.port}
+        _, client = stack.enter_context(running_guide("pressure.md", ports))
+        yield Scene(client, app, struggling)
 
 
 def test_a_flood_ends_at_envoy(scene: Scene) -> None:
@@ -77,3 +79,15 @@ def test_bandwidth(scene: Scene, path: str) -> None:
     began = time.monotonic()
     assert scene.client.post(path, content=body).json()["body"] == body
     assert time.monotonic() - began > 1.5
+
+
+def test_admission_control(scene: Scene) -> None:
+    """While the upstream fails most requests do not reach it; when it is well, all do again."""
+    assert scene.statuses("/struggling", 20) == [200] * 20
+    scene.struggling.status = 500
+    statuses = scene.statuses("/struggling", 200)
+    scene.struggling.status = 200
+    assert len(scene.struggling.requests) == 20 + statuses.count(500)
+    assert statuses.count(503) > 50
+    wait_for(lambda: scene.statuses("/struggling", 20) == [200] * 20 or None, seconds=10, what="all are let through")
+    assert 500 not in scene.statuses("/struggling", 20)
