@@ -17,6 +17,8 @@ from ext_authz.checker import Checker
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import PolicyError
 from ext_authz.exchanges import Exchanges
+from ext_authz.introspection import Introspections
+from ext_authz.issuer_client import IssuerClient
 from ext_authz.key_book import KeyBook
 from ext_authz.key_fetcher import HttpKeyFetcher
 from ext_authz.key_report import report_route
@@ -59,8 +61,9 @@ class Parts:
     keys: KeyRing
     book: KeyBook
     fetcher: HttpKeyFetcher
-    endpoints: HttpTokenEndpoints
+    issuers: IssuerClient
     exchanges: Exchanges
+    introspections: Introspections
     revocations: RevocationFeed | None
     """``None`` where there is no Redis."""
 
@@ -73,7 +76,8 @@ class Parts:
         """Close every connection."""
         await self.fetcher.aclose()
         await self.exchanges.aclose()
-        await self.endpoints.aclose()
+        await self.introspections.aclose()
+        await self.issuers.aclose()
         if self.revocations is not None:
             await self.revocations.aclose()
 
@@ -96,10 +100,13 @@ def assemble(
     revocations = RevocationList()
     feed = _feed(redis_url, revocations) if redis_url is not None else None
     book = KeyBook(api_key_secret.get_secret_value().encode() if api_key_secret is not None else None)
+    issuers = IssuerClient()
+    introspections = Introspections(client=issuers, wall=time.time, count=metrics.introspection, entries=cache_entries)
     checker = Checker(
         rules=rules,
         keys=keys,
         book=book,
+        introspections=introspections,
         revocations=revocations,
         render=encode,
         replace_cookies=replace_cookies,
@@ -108,8 +115,7 @@ def assemble(
         wall=time.time,
         cache_entries=cache_entries,
     )
-    endpoints = HttpTokenEndpoints()
-    exchanges = Exchanges(endpoints=endpoints, clock=time.monotonic, count=metrics.refresh)
+    exchanges = Exchanges(endpoints=HttpTokenEndpoints(issuers), clock=time.monotonic, count=metrics.refresh)
     renewals = Renewals(
         checker=checker,
         rules=rules,
@@ -134,8 +140,9 @@ def assemble(
         keys=keys,
         book=book,
         fetcher=fetcher,
-        endpoints=endpoints,
+        issuers=issuers,
         exchanges=exchanges,
+        introspections=introspections,
         revocations=feed,
     )
 

@@ -6,12 +6,20 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from ext_authz.authorization import NOBODY, Caller, RequestFacts
 from ext_authz.cache import BoundedCache
 from ext_authz.credentials import Headers, Malformed, api_key
-from ext_authz.decision import Allow, Decision, NeedsKeys, decide_api_key, decide_token
+from ext_authz.decision import (
+    Allow,
+    Decision,
+    NeedsIntrospection,
+    NeedsKeys,
+    decide_api_key,
+    decide_opaque,
+    decide_token,
+)
 from ext_authz.denials import (
     INVALID_REQUEST,
     INVALID_TOKEN_PLACE,
@@ -23,9 +31,11 @@ from ext_authz.denials import (
     deny_forbidden,
     deny_missing,
     deny_token,
+    introspection_unavailable,
     keys_unreachable,
     revocations_unknown,
 )
+from ext_authz.introspection import Introspections
 from ext_authz.key_book import KeyBook, Shelf
 from ext_authz.key_ring import KeyRing
 from ext_authz.key_state import Demand
@@ -38,6 +48,8 @@ from ext_authz.steps import Tell
 from ext_authz.token_places import COOKIE, without_cookies
 
 R = TypeVar("R")
+Needs: TypeAlias = NeedsKeys | NeedsIntrospection
+"""What only others can tell: :meth:`Checker.check_with` asks them."""
 
 CACHE_TTL: Final = 300.0
 """Longest time in seconds that an accepted credential is not looked at again."""
@@ -102,6 +114,7 @@ class Checker(Generic[R]):
         rules: RuleBook,
         keys: KeyRing,
         book: KeyBook,
+        introspections: Introspections,
         revocations: RevocationList,
         render: Callable[[Allow | Deny | Unavailable], R],
         replace_cookies: Callable[[R, str], R],
@@ -114,6 +127,7 @@ class Checker(Generic[R]):
         self._rules = rules
         self._keys = keys
         self._book = book
+        self._introspections = introspections
         self._revocations = revocations
         self._render = render
         self._replace_cookies = replace_cookies
@@ -122,6 +136,7 @@ class Checker(Generic[R]):
         self._wall = wall
         # Bound once: checks that nobody asks about pay nothing for those that somebody does.
         self._decide_token = decide_token if tell is None else partial(decide_token, tell=tell)
+        self._decide_opaque = decide_opaque if tell is None else partial(decide_opaque, tell=tell)
         self._decide_api_key = decide_api_key if tell is None else partial(decide_api_key, tell=tell)
         self._accepted: BoundedCache[_Kept[R]] = BoundedCache(cache_entries)
         # A cache of its own, so that a flood of bad tokens never pushes out a good one.
@@ -132,10 +147,10 @@ class Checker(Generic[R]):
 
     def check(
         self, rule_id: str, headers: Headers, facts: Callable[[], RequestFacts] = RequestFacts
-    ) -> Answer[R] | NeedsKeys | NeedsRule:
+    ) -> Answer[R] | Needs | NeedsRule:
         """Decide with what is known now. ``facts`` is only called for a rule that asks for more than credentials.
 
-        :class:`NeedsKeys` asks for :meth:`check_with_keys`, :class:`NeedsRule` for :meth:`check_with_rule`.
+        :data:`Needs` asks for :meth:`check_with`, :class:`NeedsRule` for :meth:`check_with_rule`.
         """
         rule = self._rules.get(rule_id, self._clock())
         if rule is None:
@@ -149,12 +164,12 @@ class Checker(Generic[R]):
 
     def _check_all(
         self, parts: Sequence[Rule], headers: Headers, facts: Callable[[], RequestFacts]
-    ) -> Answer[R] | NeedsKeys:
+    ) -> Answer[R] | Needs:
         """Every part has a cache entry of its own, so that each ends when it has to."""
         answers = []
         for part in parts:
             found = self._check_any(part, headers, facts)
-            if isinstance(found, NeedsKeys) or not found.allowed:
+            if not isinstance(found, Answer) or not found.allowed:
                 return found
             answers.append(found)
         joined = replace(
@@ -164,7 +179,7 @@ class Checker(Generic[R]):
         )
         return self._for_request(parts[0], joined, headers, facts)
 
-    def _check_any(self, rule: Rule, headers: Headers, facts: Callable[[], RequestFacts]) -> Answer[R] | NeedsKeys:
+    def _check_any(self, rule: Rule, headers: Headers, facts: Callable[[], RequestFacts]) -> Answer[R] | Needs:
         tokens: list[tuple[TokenGroup, str]] = []
         for group in rule.tokens:
             token = group.find(headers, facts)
@@ -172,38 +187,47 @@ class Checker(Generic[R]):
                 return self._answer(INVALID_REQUEST if token is Malformed.AUTHORIZATION else INVALID_TOKEN_PLACE)
             if token is not None:
                 tokens.append((group, token))
-        verdict: Answer[R] | NeedsKeys | None = None
+        verdict: Answer[R] | Needs | None = None
         for fingerprint, credential, decide in self._shown(rule, tokens, headers):
             found = self._judge(fingerprint, credential, decide)
             if isinstance(found, Answer) and found.allowed:
                 return found
-            verdict = verdict or found
+            # Who has not been asked yet may still say yes.
+            verdict = found if isinstance(found, NeedsIntrospection) else verdict or found
         return verdict or self._answer(deny_missing(bearer=bool(rule.tokens), api_key=bool(rule.api_keys)))
 
-    async def check_with_keys(
+    async def check_with(
         self,
         rule_id: str,
         headers: Headers,
-        needs: NeedsKeys,
+        needs: Needs,
         patience: float,
         facts: Callable[[], RequestFacts] = RequestFacts,
     ) -> Answer[R]:
-        """Try to get the keys that ``needs`` names, waiting up to ``patience`` seconds, and decide again."""
+        """Try to get what ``needs`` names, waiting up to ``patience`` seconds, and decide again."""
         deadline = self._clock() + patience
         for _ in range(MAX_ROUNDS):
-            refresher = self._keys.refresher(needs.source)
-            if refresher is None:
-                break
-            demand = await refresher.obtain(needs.kid, patience=max(0.0, deadline - self._clock()))
-            if demand is Demand.ABSENT:
-                return self._answer(deny_token(needs.source.provider, UNKNOWN_KEY))
-            if demand is Demand.UNREACHABLE:
-                break
+            said = await self._obtain(needs, max(0.0, deadline - self._clock()))
+            if said is not None:
+                return self._answer(said)
             result = self.check(rule_id, headers, facts)
-            if not isinstance(result, NeedsKeys):
+            if isinstance(result, Answer | NeedsRule):
                 return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
             needs = result
-        return self._answer(keys_unreachable(needs.source.provider, known_issuer_keys=needs.kid is not None))
+        return self._answer(_out_of_reach(needs))
+
+    async def _obtain(self, needs: Needs, patience: float) -> Deny | Unavailable | None:
+        """Ask whoever knows; ``None`` when they have answered."""
+        if isinstance(needs, NeedsIntrospection):
+            has_answered = await self._introspections.obtain(needs.introspection, needs.token, patience=patience)
+            return None if has_answered else _out_of_reach(needs)
+        refresher = self._keys.refresher(needs.source)
+        if refresher is None:
+            return _out_of_reach(needs)
+        demand = await refresher.obtain(needs.kid, patience=patience)
+        if demand is Demand.ABSENT:
+            return deny_token(needs.source.provider, UNKNOWN_KEY)
+        return _out_of_reach(needs) if demand is Demand.UNREACHABLE else None
 
     async def check_with_rule(
         self, rule_id: str, headers: Headers, patience: float, facts: Callable[[], RequestFacts] = RequestFacts
@@ -216,8 +240,8 @@ class Checker(Generic[R]):
         if not await self.arrivals.comes(rule_id, deadline):
             return self._answer(UNKNOWN_RULE)
         result = self.check(rule_id, headers, facts)
-        if isinstance(result, NeedsKeys):
-            return await self.check_with_keys(rule_id, headers, result, max(0.0, deadline - self._clock()), facts)
+        if isinstance(result, NeedsKeys | NeedsIntrospection):
+            return await self.check_with(rule_id, headers, result, max(0.0, deadline - self._clock()), facts)
         return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
 
     def _for_request(
@@ -247,14 +271,19 @@ class Checker(Generic[R]):
     ) -> Iterator[tuple[bytes, str, Callable[[], Decision]]]:
         """Every credential that the request shows, under what its answer is filed, and how it is judged."""
         for group, token in tokens:
-            decide = partial(self._decide_token, rule, group.checks, token, self._usable_keys, self._wall())
+            first, now = group.checks[0], self._wall()
+            decide = (
+                partial(self._decide_token, rule, group.checks, token, self._usable_keys, now)
+                if first.introspection is None
+                else partial(self._decide_opaque, rule, first, token, self._introspections.known, now)
+            )
             yield group.fingerprint, token, decide
         for check in rule.api_keys:
             key = api_key(headers, check.header)
             if key is not None:
                 yield rule.fingerprint, key, partial(self._decide_api_key, rule, check, key, self._book, self._wall())
 
-    def _judge(self, fingerprint: bytes, credential: str, decide: Callable[[], Decision]) -> Answer[R] | NeedsKeys:
+    def _judge(self, fingerprint: bytes, credential: str, decide: Callable[[], Decision]) -> Answer[R] | Needs:
         digest = fingerprint + hashlib.sha256(credential.encode("utf-8", "surrogateescape")).digest()
         known = self._recall(self._accepted, digest) or self._recall(self._refused, digest)
         if known is not None:
@@ -262,7 +291,7 @@ class Checker(Generic[R]):
             return known
         self._misses += 1
         decision = decide()
-        if isinstance(decision, NeedsKeys):
+        if isinstance(decision, NeedsKeys | NeedsIntrospection):
             return decision
         answer = self._answer(decision)
         self._keep(digest, decision, answer)
@@ -319,3 +348,9 @@ class Checker(Generic[R]):
 
 
 _NEEDS_RULE: Final = NeedsRule()
+
+
+def _out_of_reach(needs: Needs) -> Deny | Unavailable:
+    if isinstance(needs, NeedsIntrospection):
+        return introspection_unavailable(needs.introspection.provider)
+    return keys_unreachable(needs.source.provider, known_issuer_keys=needs.kid is not None)

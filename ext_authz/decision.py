@@ -7,12 +7,14 @@ import hmac
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
 from ext_authz import steps
 from ext_authz.authorization import NOBODY, Caller
+from ext_authz.claims import check_claims
 from ext_authz.denials import (
+    INACTIVE,
     WRONG_ISSUER,
     Deny,
     Unavailable,
@@ -23,6 +25,7 @@ from ext_authz.denials import (
     deny_token,
 )
 from ext_authz.forwarding import forwarded_headers, header_value
+from ext_authz.introspection import Inactive, Introspection, Known
 from ext_authz.jwt import Parsed, Verified, check_content, check_signature, parse
 from ext_authz.key_book import KeyBook, Shelf
 from ext_authz.keys import KeySet
@@ -78,13 +81,23 @@ class NeedsKeys:
     kid: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NeedsIntrospection:
+    """Nothing can be said before its issuer was asked about the token."""
+
+    introspection: Introspection
+    token: str = field(repr=False)
+
+
 MAX_SCOPES_LENGTH: Final = 4096
 """Characters of the scopes that others are told."""
 _TIER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 
-Decision: TypeAlias = Allow | Deny | NeedsKeys | Unavailable
+Decision: TypeAlias = Allow | Deny | NeedsKeys | NeedsIntrospection | Unavailable
 KeysOf: TypeAlias = Callable[[KeySource], KeySet | None]
 """The keys of a source that may be used now."""
+KnownOf: TypeAlias = Callable[[Introspection, str], Known | None]
+"""What is known of a token without asking anybody."""
 
 
 def decide_token(
@@ -116,6 +129,23 @@ def decide_token(
         elif tell is not None:
             tell(steps.of_other_issuer(check, parsed))
     return verdict
+
+
+def decide_opaque(
+    rule: Rule, check: JwtCheck, token: str, known: KnownOf, now: float, *, tell: Tell | None = None
+) -> Decision:
+    """Judge a token by what its issuer says of it, at ``now``; ``tell`` as in :func:`decide_token`."""
+    assert check.introspection is not None  # noqa: S101  such checks are what this is for
+    found = known(check.introspection, token)
+    if found is None:
+        return NeedsIntrospection(introspection=check.introspection, token=token)
+    refused = INACTIVE if isinstance(found, Inactive) else check_claims(found.claims, check.policy, now)
+    if tell is not None:
+        tell(steps.of_introspection(check.provider, refused))
+    if refused is not None or isinstance(found, Inactive):
+        return deny_token(check.provider, refused or INACTIVE)
+    until = min(found.claims.get("exp", math.inf) + check.policy.leeway, found.until)
+    return _allow_token(rule, check, Verified(found.claims, None, until), tell)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +266,7 @@ def _allow_token(rule: Rule, check: JwtCheck, verified: Verified, tell: Tell | N
         remove_cookies=rule.refresh_cookies.union(_names(stripped, "cookie")),
         remove_parameters=tuple(sorted(_names(stripped, "query"))),
         expires_at=verified.expires_at,
-        source=check.source,
+        source=check.source if check.introspection is None else None,
         revocable=_revocable(check, claims),
     )
 

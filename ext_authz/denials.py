@@ -125,6 +125,16 @@ def keys_unreachable(provider: str, *, known_issuer_keys: bool) -> Deny | Unavai
     )
 
 
+def introspection_unavailable(provider: str) -> Unavailable:
+    """503: the issuer can't be asked about the token."""
+    return Unavailable(
+        code="introspection_unavailable",
+        reason="introspection_unavailable",
+        detail="The identity provider can't be asked about the token at the moment.",
+        provider=provider,
+    )
+
+
 def tokens_unavailable(provider: str) -> Unavailable:
     """503: the issuer can't be asked for another token."""
     return Unavailable(
@@ -173,6 +183,8 @@ def _sentence(description: str) -> str:
 
 
 UNKNOWN_KEY: Final = Refused(Reason.UNKNOWN_KEY, "the token names a key that its issuer does not publish")
+
+INACTIVE: Final = Refused(Reason.INACTIVE, "the token is not active")
 
 REVOKED: Final = Refused(Reason.REVOKED, "the token was revoked")
 

@@ -11,13 +11,8 @@ from typing import Final, TypeAlias
 import structlog
 from cachetools import TTLCache
 
-from ext_authz.token_endpoint import (
-    ExchangeTokens,
-    RefreshRefusedError,
-    Renewed,
-    TokenEndpoint,
-    TokenEndpointError,
-)
+from ext_authz.issuer_client import IssuerEndpoint, IssuerError
+from ext_authz.token_endpoint import ExchangeTokens, RefreshRefusedError, Renewed
 
 KEPT_SECONDS: Final = 30.0
 """How long requests that were sent before the browser had the new cookies still get them: an issuer that sees a
@@ -53,7 +48,7 @@ class Exchanges:
         self._kept: TTLCache[bytes, Renewed | Refused] = TTLCache(MOST_KEPT, KEPT_SECONDS, timer=clock)
         self._running: dict[bytes, asyncio.Task[Outcome]] = {}
 
-    async def exchange(self, provider: str, endpoint: TokenEndpoint, refresh_token: str, patience: float) -> Outcome:
+    async def exchange(self, provider: str, endpoint: IssuerEndpoint, refresh_token: str, patience: float) -> Outcome:
         """What the issuer gives for it, or gave a moment ago; waits up to ``patience`` seconds.
 
         An exchange that takes longer goes on: its outcome is for who asks next.
@@ -79,7 +74,7 @@ class Exchanges:
         if tasks:
             await asyncio.wait(tasks)
 
-    async def _ask(self, provider: str, endpoint: TokenEndpoint, refresh_token: str, digest: bytes) -> Outcome:
+    async def _ask(self, provider: str, endpoint: IssuerEndpoint, refresh_token: str, digest: bytes) -> Outcome:
         try:
             outcome = await self._outcome(provider, endpoint, refresh_token)
         finally:
@@ -88,13 +83,13 @@ class Exchanges:
             self._kept[digest] = outcome
         return outcome
 
-    async def _outcome(self, provider: str, endpoint: TokenEndpoint, refresh_token: str) -> Outcome:
+    async def _outcome(self, provider: str, endpoint: IssuerEndpoint, refresh_token: str) -> Outcome:
         try:
             renewed = await self._endpoints.exchange(endpoint, refresh_token)
         except RefreshRefusedError:
             self._count(provider, "refused")
             return Refused()
-        except TokenEndpointError as error:
+        except IssuerError as error:
             self._count(provider, "failure")
             _log.warning("a token could not be refreshed", provider=provider, reason=str(error))
             return Away()

@@ -19,9 +19,11 @@ from ext_authz.authorization import (
 )
 from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.credentials import Headers, Malformed
-from ext_authz.decision import Allow, NeedsKeys
-from ext_authz.denials import Deny, Unavailable
+from ext_authz.decision import Allow, NeedsIntrospection, NeedsKeys
+from ext_authz.denials import Deny, Unavailable, introspection_unavailable
 from ext_authz.errors import KeyFetchError, PolicyError
+from ext_authz.introspection import Introspections
+from ext_authz.issuer_client import IssuerClient
 from ext_authz.key_book import NO_KEYS
 from ext_authz.key_fetcher import DEADLINE, FetchKeys
 from ext_authz.key_ring import KeyRing
@@ -35,7 +37,8 @@ from servicekit.contracts import Authorize, AuthRules, ClaimCondition, TokenPlac
 from servicekit.secret_reference import NO_SECRETS, Secrets
 
 Outcome: TypeAlias = Allow | Deny | Unavailable | NeedsKeys
-"""What became of it; :class:`NeedsKeys` when nobody may be asked for the keys."""
+"""What became of it; :class:`NeedsKeys` when nobody may be asked for the keys. Nobody is ever asked about a token: what
+only its issuer knows is :class:`Unavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,7 @@ async def explain(
         rules=rules,
         keys=keys,
         book=NO_KEYS,
+        introspections=Introspections(client=IssuerClient(), wall=time.time, count=_uncounted, entries=1),
         revocations=_none_revoked(),
         render=_as_it_is,
         replace_cookies=lambda allowed, _cookies: allowed,
@@ -90,7 +94,11 @@ async def explain(
         await _fetch(keys, told.append)
     found = checker.check(rule_id, headers, lambda: facts)
     if isinstance(found, NeedsKeys) and (fetcher is not None or found.source.given is not None):
-        found = await checker.check_with_keys(rule_id, headers, found, DEADLINE, lambda: facts)
+        found = await checker.check_with(rule_id, headers, found, DEADLINE, lambda: facts)
+    if isinstance(found, NeedsIntrospection):
+        provider = found.introspection.provider
+        told.append(Step("introspection", False, "nobody is asked about a token from here", provider))
+        return Explanation(introspection_unavailable(provider), tuple(told))
     if isinstance(found, NeedsRule):
         raise PolicyError(f"there is no rule {rule_id!r}")
     return Explanation(found.rendered if isinstance(found, Answer) else found, tuple(told))

@@ -40,6 +40,11 @@ def key_source(provider: JwtProvider, secrets: Secrets) -> KeySource:
     return _fetched(provider, provider.jwks_uri)
 
 
+def no_keys(provider: JwtProvider) -> KeySource:
+    """Where the issuer is asked about tokens there are none."""
+    return KeySource(provider=provider.name, ttl=math.inf, stale=0, cooldown=math.inf, given=KeySet())
+
+
 def _discovered(provider: JwtProvider) -> str:
     issuer = provider.issuer or ""
     _require_safe("discovery: the issuer", issuer, allow_insecure=provider.allow_insecure_jwks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -33,6 +33,7 @@ class Metrics(Collector):
         self._checks: Counter[tuple[str, str, str]] = Counter()
         self._fetches: Counter[tuple[str, str]] = Counter()
         self._refreshes: Counter[tuple[str, str]] = Counter()
+        self._introspections: Counter[tuple[str, str]] = Counter()
         self._buckets = [0] * (len(BUCKETS) + 1)
         self._seconds = 0.0
 
@@ -64,13 +65,22 @@ class Metrics(Collector):
         """Count one exchange of a refresh token: ``success``, ``refused`` or ``failure``."""
         self._refreshes[provider, outcome] += 1
 
+    def introspection(self, provider: str, outcome: str) -> None:
+        """Count one introspection: ``active``, ``inactive`` or ``failure``."""
+        self._introspections[provider, outcome] += 1
+
     def collect(self) -> Iterator[Metric]:
         """All families, for Prometheus."""
         yield self._check_family()
         yield self._latency_family()
         yield from self._cache_families()
         yield from self._key_families()
-        yield self._refresh_family()
+        yield _by_provider(
+            "gateway_auth_token_refreshes", "Refresh tokens that were exchanged, by what came out.", self._refreshes
+        )
+        yield _by_provider(
+            "gateway_auth_introspections", "Tokens that their issuer was asked about.", self._introspections
+        )
         if self._revocations is not None:
             yield from _revocation_families(self._revocations)
 
@@ -109,16 +119,6 @@ class Metrics(Collector):
             held.add_metric([outcome], count)
         yield held
 
-    def _refresh_family(self) -> Metric:
-        family = CounterMetricFamily(
-            "gateway_auth_token_refreshes",
-            "Refresh tokens that were exchanged, by what came out.",
-            labels=["provider", "outcome"],
-        )
-        for (provider, outcome), count in self._refreshes.items():
-            family.add_metric([provider, outcome], count)
-        return family
-
     def _key_families(self) -> Iterator[Metric]:
         fetches = CounterMetricFamily(
             "gateway_auth_key_fetches", "Attempts to fetch keys.", labels=["provider", "outcome"]
@@ -135,6 +135,13 @@ class Metrics(Collector):
             if state.fetched_at is not None:
                 age.add_metric([provider], now - state.fetched_at)
         yield from (age, keys)
+
+
+def _by_provider(name: str, meaning: str, counts: Mapping[tuple[str, str], int]) -> Metric:
+    family = CounterMetricFamily(name, meaning, labels=["provider", "outcome"])
+    for (provider, outcome), count in counts.items():
+        family.add_metric([provider, outcome], count)
+    return family
 
 
 def _revocation_families(feed: RevocationFeed) -> Iterator[Metric]:

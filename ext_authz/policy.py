@@ -13,9 +13,9 @@ from ext_authz.authorization import ANYONE, compile_authorization
 from ext_authz.credentials import AUTHORIZATION
 from ext_authz.errors import PolicyError
 from ext_authz.forwarding import ForwardedClaim
+from ext_authz.issuer_policy import compile_introspection, compile_refresh
 from ext_authz.jwt import DEFAULT_TYPES, JwtPolicy, TokenLimits
-from ext_authz.key_place import key_source
-from ext_authz.refresh_policy import compile_refresh
+from ext_authz.key_place import key_source, no_keys
 from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, Rule, TokenGroup
 from ext_authz.token_places import DEFAULT_PLACES, finder
 from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules, JwtProvider, Provider, TokenPlace
@@ -180,16 +180,18 @@ def _as_asked(check: JwtCheck | ApiKeyCheck, rule: AuthRule) -> JwtCheck | ApiKe
 
 
 def _token_groups(checks: Iterable[JwtCheck], fingerprint: bytes) -> tuple[TokenGroup, ...]:
-    by_places: dict[tuple[TokenPlace, ...], list[JwtCheck]] = {}
-    for check in checks:
-        by_places.setdefault(check.places, []).append(check)
+    by_places: dict[object, list[JwtCheck]] = {}
+    for check in sorted(checks, key=lambda check: check.introspection is not None):
+        # An issuer that has to be asked is asked last, and about its own tokens alone.
+        alone = check.provider if check.introspection is not None else ""
+        by_places.setdefault((check.places, alone), []).append(check)
     return tuple(
         TokenGroup(
             checks=tuple(alike),
-            find=finder(places),
+            find=finder(alike[0].places),
             fingerprint=hashlib.sha256(fingerprint + number.to_bytes(2)).digest(),
         )
-        for number, (places, alike) in enumerate(by_places.items())
+        for number, alike in enumerate(by_places.values())
     )
 
 
@@ -203,7 +205,7 @@ def _compile_jwt(provider: JwtProvider, secrets: Secrets) -> JwtCheck:
     if provider.issuer == "" or provider.audiences == () or not all(provider.audiences or ()):
         raise PolicyError("issuer and audiences are mandatory")
     accepted = HMAC_OCTETS.keys() if provider.secret is not None else ASYMMETRIC
-    if not provider.algorithms or not accepted >= set(provider.algorithms):
+    if provider.introspection is None and (not provider.algorithms or not accepted >= set(provider.algorithms)):
         raise PolicyError(f"algorithms have to be some of {', '.join(sorted(accepted))}")
     for header in provider.forward_claims.values():
         if why := _bad_header(header):
@@ -215,20 +217,21 @@ def _compile_jwt(provider: JwtProvider, secrets: Secrets) -> JwtCheck:
     return JwtCheck(
         provider=provider.name,
         policy=_jwt_policy(provider),
-        source=key_source(provider, secrets),
+        source=key_source(provider, secrets) if provider.introspection is None else no_keys(provider),
         forward=tuple(ForwardedClaim(claim, header) for claim, header in provider.forward_claims.items()),
         places=places,
         forward_token=provider.forward_token,
         tier=ForwardedClaim(provider.tier_claim, "") if provider.tier_claim else None,
         revocation=provider.revocation,
         refresh=compile_refresh(provider, secrets),
+        introspection=compile_introspection(provider, secrets),
     )
 
 
 def _jwt_policy(provider: JwtProvider) -> JwtPolicy:
     types = frozenset(name.lower().removeprefix("application/") for name in provider.types)
     return JwtPolicy(
-        algorithms=frozenset(provider.algorithms),
+        algorithms=frozenset(provider.algorithms) or ASYMMETRIC,  # none where nothing is verified here
         issuer=provider.issuer,
         audiences=None if provider.audiences is None else frozenset(provider.audiences),
         leeway=provider.leeway_seconds,

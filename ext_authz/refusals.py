@@ -25,6 +25,7 @@ class Reason(StrEnum):
     AMBIGUOUS_KEY = "ambiguous_key"
     SIGNATURE = "signature"
     REVOKED = "revoked"
+    INACTIVE = "inactive"
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class RuleBook:
 
     def sources(self) -> frozenset[KeySource]:
         """The key sources of every rule that may still be asked for."""
-        return frozenset(check.source for rule in self._rules() for check in rule.jwt)
+        return frozenset(check.source for rule in self._rules() for check in rule.jwt if check.introspection is None)
 
     def _rules(self) -> Iterable[Rule]:
         yield from self._current.values()

@@ -8,9 +8,10 @@ from typing import Final, Literal
 
 from ext_authz.authorization import Authorization
 from ext_authz.forwarding import ForwardedClaim
+from ext_authz.introspection import Introspection
+from ext_authz.issuer_client import IssuerEndpoint
 from ext_authz.jwt import JwtPolicy, TokenLimits
 from ext_authz.keys import KeySet
-from ext_authz.token_endpoint import TokenEndpoint
 from ext_authz.token_places import Find
 from servicekit.contracts import TokenPlace
 
@@ -55,7 +56,7 @@ class KeySource:
 class Refresh:
     """How tokens of one provider are renewed, and the cookies that they are in."""
 
-    endpoint: TokenEndpoint
+    endpoint: IssuerEndpoint
     access_cookie: str
     refresh_cookie: str
     path: str
@@ -82,6 +83,8 @@ class JwtCheck:
     """Whether the list of revocations counts, and what becomes of tokens while it was never read."""
     refresh: Refresh | None = None
     """How an expired one is renewed."""
+    introspection: Introspection | None = None
+    """How its issuer is asked about it; ``None`` for tokens that are verified here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

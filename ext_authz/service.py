@@ -16,7 +16,6 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckRequest
 from ext_authz.authorization import RequestFacts
 from ext_authz.checker import Answer, Checker, NeedsRule
 from ext_authz.client_address import client_address
-from ext_authz.decision import NeedsKeys
 from ext_authz.metrics import Metrics
 from ext_authz.renewal import Renewals
 from ext_authz.tracing import CheckTracer
@@ -92,8 +91,8 @@ class CheckService:
         patience = MAX_WAIT if remaining is None else min(MAX_WAIT, remaining * _SHARE_OF_DEADLINE)
         if isinstance(found, NeedsRule):
             found = await self._checker.check_with_rule(rule_id, headers, patience, facts)
-        elif isinstance(found, NeedsKeys):
-            found = await self._checker.check_with_keys(rule_id, headers, found, patience, facts)
+        elif not isinstance(found, Answer):
+            found = await self._checker.check_with(rule_id, headers, found, patience, facts)
         if self._renewals is None or found.allowed:
             return found
         return await self._renewals.renew(rule_id, headers, found, patience, facts)

@@ -99,6 +99,13 @@ def of_forwarding(provider: str, headers: Iterable[str] | None) -> Step:
     return Step("forwarding", True, f"the upstream gets: {', '.join(sorted(headers)) or 'no header'}", provider)
 
 
+def of_introspection(provider: str, refused: Refused | None) -> Step:
+    """What the issuer says of the token."""
+    return Step(
+        "introspection", refused is None, "the token is active" if refused is None else refused.description, provider
+    )
+
+
 def of_api_key(provider: str, key_id: str | None) -> Step:
     """Whose key it is."""
     known = "nobody was given this key" if key_id is None else f"the key {key_id}"

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from controlplane.config.base import OneOf, Section, mistake
+from controlplane.config.introspection import Introspection
 from controlplane.config.own_headers import OwnHeader
 from controlplane.config.texts import Name
 from controlplane.config.tokens import Jwt
@@ -55,11 +56,13 @@ class ApiKey(Section):
 
 
 class Provider(OneOf):
-    """One who vouches for callers: `jwt` or `api_key`."""
+    """One who vouches for callers: `jwt`, `introspection` or `api_key`."""
 
-    ONE_OF: ClassVar[tuple[str, ...]] = ("jwt", "api_key")
+    ONE_OF: ClassVar[tuple[str, ...]] = ("jwt", "introspection", "api_key")
 
     jwt: Jwt | None = None
     """Tokens of one issuer."""
+    introspection: Introspection | None = None
+    """Tokens that only their issuer can read."""
     api_key: ApiKey | None = None
     """Keys that stand here as hashes, or are made while the gateway runs."""

@@ -66,6 +66,16 @@ def _check_algorithms(algorithms: list[str], info: ValidationInfo) -> list[str]:
     return algorithms
 
 
+Audiences = Annotated[
+    list[Party],
+    Field(min_length=1, max_length=100),
+    Unique,
+    AfterValidator(_check_any),
+    BeforeValidator(_from_any, json_schema_input_type=Literal["any"] | list[Party]),
+]
+ForwardedClaims = Annotated[dict[ClaimName, OwnHeader], AfterValidator(_check_distinct)]
+
+
 class Revocation(Section):
     """What the list of revocations means for tokens."""
 
@@ -81,13 +91,7 @@ class Jwt(OneOf):
 
     issuer: Party
     """Exact value of the `iss` claim. `any`: whoever has the keys may say anything."""
-    audiences: Annotated[
-        list[Party],
-        Field(min_length=1, max_length=100),
-        Unique,
-        AfterValidator(_check_any),
-        BeforeValidator(_from_any, json_schema_input_type=Literal["any"] | list[Party]),
-    ]
+    audiences: Audiences
     """The `aud` claim has to contain one of these. `any`: tokens made for others count too, or for nobody."""
     jwks_uri: KeysUrl | None = None
     """Where the issuer publishes its keys (RFC 7517). `https`, unless it is on this machine."""
@@ -117,9 +121,7 @@ class Jwt(OneOf):
     """Accepted `typ` (RFC 8725 §3.11), in any case; the empty text stands for a token without one."""
     max_lifetime: Annotated[float, Duration(least=1, most=31_536_000)] | None = None
     """Longest time from `iat` to `exp`; with it, both have to be there."""
-    forward_claims: Annotated[dict[ClaimName, OwnHeader], AfterValidator(_check_distinct)] = Field(
-        default={}, max_length=50
-    )
+    forward_claims: ForwardedClaims = Field(default={}, max_length=50)
     """Claim to the request header that carries it to the upstream. A client cannot set these headers."""
     tier_claim: ClaimName | None = None
     """The claim that says the caller's tier: at most 64 letters, digits and `. _ ~ -`; anything else is no tier. It

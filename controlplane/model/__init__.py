@@ -28,6 +28,7 @@ from controlplane.model.node_groups import EDGE, Canary, NodeGroup, NodeSelector
 from controlplane.model.policies import (
     ApiKeyProvider,
     IdentityProvider,
+    Introspection,
     JwtProvider,
     RateLimit,
     Tier,
@@ -81,6 +82,7 @@ __all__ = [
     "HttpRules",
     "HttpsRedirect",
     "IdentityProvider",
+    "Introspection",
     "JwtProvider",
     "Labels",
     "Listener",

@@ -39,8 +39,20 @@ class TokenRefresh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Introspection:
+    """How an issuer is asked about its tokens (RFC 7662)."""
+
+    uri: str
+    client_id: str
+    client_secret: str | None
+    """A reference."""
+    ttl: float
+    """Seconds that an answer counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JwtProvider:
-    """Tokens of one issuer."""
+    """Tokens of one issuer: JWTs, unless there is :attr:`introspection`."""
 
     name: str
     issuer: str | None
@@ -75,6 +87,13 @@ class JwtProvider:
     revocation: Literal["deny", "allow"] | None = None
     """Whether the list of revocations counts, and what becomes of tokens while it was never read."""
     refresh: TokenRefresh | None = None
+    introspection: Introspection | None = None
+    """Instead of any keys."""
+
+    @property
+    def kind(self) -> str:
+        """What the document calls it."""
+        return "jwt" if self.introspection is None else "introspection"
 
     @property
     def has_user(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from controlplane import model
 from controlplane.config import GatewayConfig
 from controlplane.config.authentication import ApiKey
+from controlplane.config.introspection import Introspection
 from controlplane.config.problems import Path
 from controlplane.config.public_keys import Jwks
 from controlplane.config.rate_limits import RateLimit, Tier
@@ -19,6 +20,8 @@ from controlplane.config.tokens import ANY, Jwt, TokenAlgorithm
 from controlplane.resolve.draft import Draft
 from servicekit.contracts.limit_policy import LONGEST_FILL_SECONDS
 
+_NO_KEYS_SECONDS = 600.0
+"""The contract wants a time for keys, of which there are none."""
 _DEFAULT_TYPES = ("", "at+jwt", "jwt")
 
 
@@ -27,6 +30,8 @@ def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
     for name, provider in document.authentication.items():
         if provider.jwt is not None:
             draft.identity_providers.append(_jwt(name, provider.jwt))
+        elif provider.introspection is not None:
+            draft.identity_providers.append(_opaque(name, provider.introspection))
         elif provider.api_key is not None:
             draft.identity_providers.append(_api_key(name, provider.api_key))
     for name, written in document.rate_limits.items():
@@ -81,6 +86,28 @@ def _jwt(name: str, written: Jwt) -> model.JwtProvider:
     )
 
 
+def _opaque(name: str, written: Introspection) -> model.JwtProvider:
+    return model.JwtProvider(
+        name=name,
+        issuer=None if written.issuer == ANY else written.issuer,
+        audiences=None if ANY in written.audiences else tuple(written.audiences),
+        algorithms=(),
+        jwks_uri=None,
+        leeway=written.leeway,
+        jwks_ttl=_NO_KEYS_SECONDS,
+        jwks_stale=0,
+        forward_claims=MappingProxyType(dict(written.forward_claims)),
+        required_claims=tuple(written.required_claims),
+        token_from=() if _is_usual(written) else tuple(_place(place) for place in written.token_from),
+        tier_claim=written.tier_claim,
+        forward_token=_is_usual(written) if written.forward_token is None else written.forward_token,
+        revocation=written.revocation.on_store_failure if written.revocation is not None else None,
+        introspection=model.Introspection(
+            uri=written.uri, client_id=written.client_id, client_secret=written.client_secret, ttl=written.ttl
+        ),
+    )
+
+
 def _refresh(written: Jwt) -> model.TokenRefresh | None:
     refresh = written.refresh
     if refresh is None:
@@ -116,7 +143,7 @@ def _key_set(written: Jwks | None) -> str | None:
     )
 
 
-def _is_usual(written: Jwt) -> bool:
+def _is_usual(written: Jwt | Introspection) -> bool:
     return len(written.token_from) == 1 and written.token_from[0].is_usual
 
 

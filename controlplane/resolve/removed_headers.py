@@ -43,7 +43,7 @@ def _read(provider: IdentityProvider) -> Iterator[tuple[Path, str]]:
         return
     for place, where in enumerate(provider.token_from):
         if where.kind == "header":
-            yield (*at, "jwt", "token_from", place, "header"), where.name
+            yield (*at, provider.kind, "token_from", place, "header"), where.name
 
 
 def _is_claimed(header: str) -> bool:

@@ -36,6 +36,7 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
             secret=provider.secret,
             discovery=provider.discovery,
             refresh=_refresh(provider.refresh),
+            introspection=_introspection(provider.introspection),
             token_from=tuple(
                 contracts.TokenPlace(kind=place.kind, name=place.name, prefix=place.prefix)
                 for place in provider.token_from
@@ -47,6 +48,14 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
         keys=dict(sorted(provider.keys.items())),
         forward_id=provider.forward_id,
         managed=provider.managed,
+    )
+
+
+def _introspection(asked: model.Introspection | None) -> contracts.Introspection | None:
+    if asked is None:
+        return None
+    return contracts.Introspection(
+        uri=asked.uri, client_id=asked.client_id, client_secret=asked.client_secret, ttl_seconds=asked.ttl
     )
 
 

@@ -228,7 +228,7 @@ def _with_keys(policy: AuthPolicy, key_sets: Mapping[str, str]) -> AuthPolicy:
 def _given_keys(provider: JwtProvider | ApiKeyProvider, key_sets: Mapping[str, str]) -> JwtProvider | ApiKeyProvider:
     if isinstance(provider, ApiKeyProvider):
         return provider
-    if provider.secret is not None:  # no key takes its place
+    if provider.secret is not None or provider.introspection is not None:  # no key takes its place
         return provider
     common = key_sets.get("") if provider.jwks is None and provider.pem is None else None
     given = key_sets.get(provider.name, common)

@@ -66,6 +66,17 @@ class TokenRefresh(Contract):
     """How long browsers keep the refresh token; ``None`` until they are closed."""
 
 
+class Introspection(Contract):
+    """How an issuer is asked about its tokens (RFC 7662)."""
+
+    uri: str
+    client_id: str
+    client_secret: str | None = None
+    """A reference to it; ``None`` for a public client."""
+    ttl_seconds: float = Field(gt=0)
+    """How long an answer counts."""
+
+
 class JwtProvider(Contract):
     """Tokens of one issuer (RFC 7519)."""
 
@@ -119,6 +130,9 @@ class JwtProvider(Contract):
     """The claim, or the dotted path to it, that says the caller's tier."""
     refresh: TokenRefresh | None = Field(default=None, exclude_if=lambda refresh: refresh is None)
     """How expired tokens are renewed. Left out of the JSON when they are not: ids of rules stay as they were."""
+    introspection: Introspection | None = Field(default=None, exclude_if=lambda asked: asked is None)
+    """The issuer is asked about tokens, which need not be JWTs then, instead of any keys. Left out of the JSON when it
+    is not: ids of rules stay as they were."""
     allow_insecure_jwks: bool = False
     """Allow a :attr:`jwks_uri` with http that is not loopback, for networks that encrypt by themselves."""
 

@@ -1,4 +1,4 @@
-"""An issuer on a real socket that publishes its key, and exchanges each refresh token once: a second time is theft."""
+"""An issuer on a real socket: it publishes its key, tells of opaque tokens, and exchanges each refresh token once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from tests.harness.tokens import claims
 
 
 class TokenIssuer:
-    """Answers ``GET /jwks`` and ``POST /token``."""
+    """Answers ``GET /jwks``, ``POST /token`` (a second use of a refresh token is theft) and ``POST /introspect``."""
 
     def __init__(self, key: SigningKey) -> None:
         self.key = key
         self.good = {"refresh-0"}
         """Refresh tokens that were not used yet."""
+        self.opaque: dict[str, dict[str, Any]] = {}
+        """What there is to say of opaque tokens that are active."""
+        self.asked: list[str] = []
+        """The tokens that somebody asked about."""
         self.forms: list[dict[str, str]] = []
         self.authorizations: list[str | None] = []
         self.thefts = 0
@@ -43,6 +47,13 @@ class TokenIssuer:
         """Another token of this issuer."""
         now = int(time.time())
         return self.key.token(claims(iat=now - 600, exp=now + int(lives), **said))
+
+    def introspect(self, form: dict[str, str]) -> dict[str, Any]:
+        """RFC 7662."""
+        with self._lock:
+            self.asked.append(form["token"])
+            found = self.opaque.get(form["token"])
+        return {"active": False} if found is None else {"active": True, **found}
 
     def exchange(self, form: dict[str, str]) -> tuple[int, dict[str, object]]:
         """RFC 6749 §6 with rotation."""
@@ -74,7 +85,8 @@ def token_issuer(key: SigningKey) -> Iterator[TokenIssuer]:
             if issuer.status is not None:
                 self._send(issuer.status, b"")
                 return
-            status, answer = issuer.exchange({name: values[0] for name, values in parse_qs(body).items()})
+            form = {name: values[0] for name, values in parse_qs(body).items()}
+            status, answer = (200, issuer.introspect(form)) if self.path == "/introspect" else issuer.exchange(form)
             self._send(status, json.dumps(answer).encode())
 
         def _send(self, status: int, body: bytes) -> None:
@@ -89,6 +101,7 @@ def token_issuer(key: SigningKey) -> Iterator[TokenIssuer]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    server.request_queue_size = 128
     issuer.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=[0.02], daemon=True)
     thread.start()

@@ -175,7 +175,7 @@ def _provider_mistakes(name: str, live: Gateway | None) -> list[MistakeOut]:
             "API keys are revoked by `gateway keys revoke`, or by taking them out of the document",
         )
     elif provider.revocation is None:
-        message, hint = "tokens of this provider can't be revoked", "add `revocation: {}` to its jwt"
+        message, hint = "tokens of this provider can't be revoked", f"add `revocation: {{}}` to its {provider.kind}"
     else:
         return []
     return [MistakeOut(pointer="/provider", code="no-effect", message=message, hint=hint)]

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from ext_authz.checker import Answer, Checker, NeedsRule
-from ext_authz.decision import Allow, NeedsKeys
+from ext_authz.decision import Allow, NeedsIntrospection, NeedsKeys
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.enforcer import Enforcer
 from ext_authz.errors import KeyFetchError
+from ext_authz.introspection import Introspections
+from ext_authz.issuer_client import IssuerClient
 from ext_authz.key_book import KeyBook
 from ext_authz.key_ring import KeyRing
 from ext_authz.revocations import RevocationList
@@ -77,6 +79,9 @@ class World:
             rules=self.rules,
             keys=self.keys,
             book=self.book,
+            introspections=Introspections(
+                client=IssuerClient(), wall=self.wall, count=lambda _provider, _outcome: None, entries=cache_entries
+            ),
             revocations=self.revocations,
             render=self._render,
             replace_cookies=lambda decision, cookies: (
@@ -107,8 +112,8 @@ class World:
         """One check, waiting for keys when they are needed."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         found = self.checker.check(rule, named)
-        if isinstance(found, NeedsKeys):
-            found = await self.checker.check_with_keys(rule, named, found, patience=5)
+        if isinstance(found, NeedsKeys | NeedsIntrospection):
+            found = await self.checker.check_with(rule, named, found, patience=5)
         if isinstance(found, NeedsRule):
             found = await self.checker.check_with_rule(rule, named, patience=self.patience)
         return found.rendered

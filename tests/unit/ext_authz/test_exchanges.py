@@ -9,11 +9,12 @@ import pytest
 
 from ext_authz import exchanges
 from ext_authz.exchanges import Away, Exchanges, Refused
-from ext_authz.token_endpoint import RefreshRefusedError, Renewed, TokenEndpoint, TokenEndpointError
+from ext_authz.issuer_client import IssuerEndpoint, IssuerError
+from ext_authz.token_endpoint import RefreshRefusedError, Renewed
 from tests.harness.xds import eventually
 from tests.unit.ext_authz.builders import Clock
 
-ENDPOINT = TokenEndpoint(uri="https://id.example.com/token", client_id="gateway")
+ENDPOINT = IssuerEndpoint(uri="https://id.example.com/token", client_id="gateway")
 RENEWED = Renewed(access_token="a", expires_in=None, refresh_token=None)
 
 
@@ -25,7 +26,7 @@ class Issuer:
         self.may_answer = asyncio.Event()
         self.error: Exception | None = None
 
-    async def exchange(self, _endpoint: TokenEndpoint, refresh_token: str) -> Renewed:
+    async def exchange(self, _endpoint: IssuerEndpoint, refresh_token: str) -> Renewed:
         """As :class:`ExchangeTokens`."""
         self.asked.append(refresh_token)
         await self.may_answer.wait()
@@ -68,7 +69,7 @@ async def test_a_failure_is_not_kept() -> None:
     """The next request asks again."""
     w = World()
     w.issuer.may_answer.set()
-    w.issuer.error = TokenEndpointError("away")
+    w.issuer.error = IssuerError("away")
     assert await w.ask() == Away()
     w.issuer.error = None
     assert await w.ask() is RENEWED

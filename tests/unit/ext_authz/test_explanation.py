@@ -16,6 +16,8 @@ from ext_authz.decision import Allow, NeedsKeys
 from ext_authz.denials import Deny, Unavailable
 from ext_authz.errors import KeyFetchError, PolicyError
 from ext_authz.explanation import Explanation, explain
+from ext_authz.introspection import Introspections
+from ext_authz.issuer_client import IssuerClient
 from ext_authz.key_book import NO_KEYS
 from ext_authz.key_ring import KeyRing
 from ext_authz.policy import compile_policy
@@ -188,7 +190,7 @@ async def test_telling_changes_no_decision_and_tells_no_token(shown: str, place:
     checker = _checker(rules)
     untold = checker.check(RULE, headers, RequestFacts)
     if isinstance(untold, NeedsKeys):
-        untold = await checker.check_with_keys(RULE, headers, untold, 1.0)
+        untold = await checker.check_with(RULE, headers, untold, 1.0)
     assert isinstance(untold, Answer)
     assert _plain(explanation.outcome) == _plain(untold.rendered)
     text = " ".join(step.text for step in explanation.steps)
@@ -204,8 +206,9 @@ def _checker(rules: AuthPolicy) -> Checker[Any]:
     book, keys = RuleBook(), KeyRing(fetcher=Provider(None), clock=time.monotonic, count_fetch=lambda *_: None)
     book.apply(compile_policy(rules), time.monotonic())
     keys.apply(book.sources())
+    nobody = Introspections(client=IssuerClient(), wall=time.time, count=lambda *_: None, entries=1)
     return Checker(
-        rules=book, keys=keys, book=NO_KEYS, revocations=RevocationList(),
+        rules=book, keys=keys, book=NO_KEYS, introspections=nobody, revocations=RevocationList(),
         render=lambda decision: decision, replace_cookies=lambda one, _: one, join=lambda several: several[0],
         clock=time.monotonic, wall=time.time, cache_entries=10,
     )  # fmt: skip

@@ -10,13 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ext_authz.token_endpoint import (
-    RefreshRefusedError,
-    Renewed,
-    TokenEndpoint,
-    TokenEndpointError,
-    read_answer,
-)
+from ext_authz.issuer_client import IssuerEndpoint, IssuerError
+from ext_authz.token_endpoint import RefreshRefusedError, Renewed, read_answer
 
 GOOD = {"access_token": "a.b.c", "token_type": "Bearer", "expires_in": 300, "refresh_token": "r2"}
 
@@ -48,7 +43,7 @@ def test_new_tokens() -> None:
 )  # fmt: skip
 def test_tokens_that_cannot_be_used(changes: dict[str, Any]) -> None:
     """The issuer's fault, and no refusal: nobody is logged out for it."""
-    with pytest.raises(TokenEndpointError):
+    with pytest.raises(IssuerError):
         answered(**changes)
 
 
@@ -56,11 +51,11 @@ def test_tokens_that_cannot_be_used(changes: dict[str, Any]) -> None:
     ("status", "error", "raised"),
     [
         (400, "invalid_grant", RefreshRefusedError),
-        (400, "invalid_client", TokenEndpointError),
-        (400, "invalid_request", TokenEndpointError),
-        (401, "invalid_client", TokenEndpointError),
-        (500, "invalid_grant", TokenEndpointError),
-        (302, "invalid_grant", TokenEndpointError),
+        (400, "invalid_client", IssuerError),
+        (400, "invalid_request", IssuerError),
+        (401, "invalid_client", IssuerError),
+        (500, "invalid_grant", IssuerError),
+        (302, "invalid_grant", IssuerError),
     ],
 )
 def test_errors(status: int, error: str, raised: type[Exception]) -> None:
@@ -72,16 +67,16 @@ def test_errors(status: int, error: str, raised: type[Exception]) -> None:
 @given(st.sampled_from([200, 400, 500]), st.binary() | st.recursive(st.none() | st.text(), st.lists).map(json.dumps))
 def test_reading_takes_anything(status: int, body: bytes | str) -> None:
     """Whatever comes is an answer, a refusal or an error in words."""
-    with suppress(RefreshRefusedError, TokenEndpointError):
+    with suppress(RefreshRefusedError, IssuerError):
         read_answer(status, body if isinstance(body, bytes) else body.encode())
 
 
 def test_deep_json() -> None:
     """Is no answer."""
-    with pytest.raises(TokenEndpointError):
+    with pytest.raises(IssuerError):
         read_answer(200, b"[" * 60_000)
 
 
 def test_a_secret_is_not_shown() -> None:
     """In no trace and no log."""
-    assert "s3cret" not in repr(TokenEndpoint(uri="https://a/token", client_id="g", client_secret=b"s3cret"))
+    assert "s3cret" not in repr(IssuerEndpoint(uri="https://a/token", client_id="g", client_secret=b"s3cret"))
