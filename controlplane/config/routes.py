@@ -13,6 +13,7 @@ from controlplane.config.authorization import Authorize
 from controlplane.config.bandwidth import Bandwidth
 from controlplane.config.base import OneOf, mistake
 from controlplane.config.cors import RouteCors
+from controlplane.config.csrf import RouteCsrf
 from controlplane.config.durations import Duration
 from controlplane.config.header_changes import RequestHeaders, ResponseHeaders
 from controlplane.config.regexes import Regex
@@ -169,6 +170,8 @@ class Route(OneOf):
     """When to send a request again; keys not written here come from `defaults`."""
     cors: RouteCors = None
     """Which other origins' pages may use it from a browser. It takes the place of the default; `false` is none."""
+    csrf: RouteCsrf = None
+    """Whose pages may let a browser change something; for routes that know their callers by a cookie."""
     labels: dict[Label, LabelValue] = Field(default={}, max_length=20)
     """What node groups choose routes by."""
 
@@ -180,7 +183,7 @@ class Route(OneOf):
     @model_validator(mode="after")
     def _fits_its_match(self) -> Self:
         if not self.forwards:
-            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body", "bandwidth", "cors"):
+            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body", "bandwidth", "cors", "csrf"):
                 if key in self.model_fields_set:
                     raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
         if self.subset and self.upstream is None:

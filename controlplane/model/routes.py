@@ -131,6 +131,9 @@ class Route:
     """Encodings of RFC 9110 §8.4.1 that clients may ask for."""
     max_body: int | None = None
     bandwidth: Bandwidth = Bandwidth()
+    csrf: tuple[str, ...] | None = None
+    """Hosts, also with a leading ``*.``, whose pages may change something besides those of the host that is asked;
+    ``None`` is everybody's."""
     """Bytes of a request's body."""
     replacements: tuple[Replacement, ...] = ()
     addresses: AddressRules | None = None

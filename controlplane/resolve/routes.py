@@ -51,12 +51,17 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         compress=tuple(sorted(written.compress)),
         max_body=written.max_body,
         bandwidth=_bandwidth(written.bandwidth),
+        csrf=None if written.csrf is None else _hosts_of_pages(written.csrf.hosts),
         replacements=replacements(written),
         addresses=resolve_addresses(written.addresses),
         cors=resolve_cors(written, defaults),
         idle_timeout=written.idle_timeout,
         max_duration=written.max_duration,
     )
+
+
+def _hosts_of_pages(written: list[str]) -> tuple[str, ...]:
+    return tuple(sorted({host.lower().removesuffix(".") for host in written}))
 
 
 def _bandwidth(written: Bandwidth | None) -> model.Bandwidth:

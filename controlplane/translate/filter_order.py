@@ -15,6 +15,7 @@ from controlplane.translate.filters.bandwidth import BandwidthFilter
 from controlplane.translate.filters.buffer import BufferFilter
 from controlplane.translate.filters.compressor import CompressorFilter
 from controlplane.translate.filters.cors import CorsFilter
+from controlplane.translate.filters.csrf import CsrfFilter
 from controlplane.translate.filters.custom_response import CustomResponseFilter
 from controlplane.translate.filters.ext_authz import ExtAuthzFilter
 from controlplane.translate.filters.local_ratelimit import LocalRateLimitFilter
@@ -31,6 +32,8 @@ FILTERS: tuple[HttpFilter, ...] = (
     CorsFilter(),
     # Costs no call, and who may not come at all need not be counted.
     AddressRulesFilter(),
+    # The same: what a page of somebody else sends is no caller's.
+    CsrfFilter(),
     # A flood ends here: counted in Envoy itself, and nobody is asked.
     LocalRateLimitFilter(),
     # By IP before authentication: a flood of bad tokens must not reach the signature check.

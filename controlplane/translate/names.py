@@ -23,6 +23,8 @@ RESPONSE_CLEANING_FILTER: Final = RESERVED_PREFIX + "response_cleaning"
 
 ADDRESS_RULES_FILTER: Final = "envoy.filters.http.rbac"
 
+CSRF_FILTER: Final = "envoy.filters.http.csrf"
+
 CORS_FILTER: Final = "envoy.filters.http.cors"
 
 EXT_AUTHZ_FILTER: Final = "envoy.filters.http.ext_authz"

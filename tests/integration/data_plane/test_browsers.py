@@ -185,3 +185,34 @@ def test_nothing_tells_of_the_inside(scene: Scene) -> None:
     for answer in answers:
         assert not {"server", "x-powered-by"} & answer.headers.keys()
         assert not [name for name in answer.headers if name.startswith("x-envoy-")]
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"origin": "https://app.test"}, 200),
+        ({"origin": "https://pay.shop.example.com"}, 200),
+        ({"origin": "https://a.b.shop.example.com:8443"}, 200),
+        ({"referer": "https://app.test/form"}, 200),
+        ({"origin": "https://shop.example.com"}, 403),
+        ({"origin": "https://evil.example.com"}, 403),
+        ({"origin": "https://pay.shop.example.com.evil.test"}, 403),
+        ({"origin": "https://evil.test/.shop.example.com"}, 403),
+        ({"origin": "https://app.test.evil.test"}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "https://evil.test", "referer": "https://app.test/"}, 403),
+        ({}, 403),
+    ],
+)
+def test_forms_of_other_pages(scene: Scene, headers: dict[str, str], status: int) -> None:
+    """They change nothing, and the backend hears nothing of them."""
+    before = len(scene.echo.requests)
+    for method in ("POST", "PUT", "PATCH", "DELETE"):
+        answer = scene.client.request(method, "/forms", headers={"host": "app.test", **headers})
+        assert answer.status_code == status, method
+    assert len(scene.echo.requests) == before + (4 if status == 200 else 0)
+
+
+def test_who_only_reads_is_not_asked(scene: Scene) -> None:
+    """Links from other pages go on."""
+    assert scene.client.get("/forms", headers={"origin": "https://evil.test"}).status_code == 200
