@@ -17,6 +17,7 @@ import pytest
 
 from gateway.bootstrap import build_bootstrap
 from servicekit.address import Address
+from tests.harness.certificates import Authority
 from tests.harness.control_plane import ControlPlane, running_control_plane
 from tests.harness.echo import Echo, running_echo
 from tests.harness.envoy import Envoy, envoy_settings, running_envoy, short_folder
@@ -41,6 +42,8 @@ class Site:
     one: Echo
     two: Echo
     plane: ControlPlane
+    ca: Authority
+    """Vouches for backends of ``accounts``."""
 
     def port(self, path: str) -> int:
         """Which backend answers; 0 for none."""
@@ -54,9 +57,9 @@ class Site:
             lambda: sorted({self.port(path) for _ in range(8)}) == list(ports) or None, seconds=10, what=str(ports)
         )
 
-    def save(self, text: str) -> None:
-        """Write the list of ``orders`` as deployments do: a new file, renamed over the old one."""
-        new = self.folder / "lists/shop/orders.new"
+    def save(self, text: str, upstream: str = "orders") -> None:
+        """Write a list as deployments do: a new file, renamed over the old one."""
+        new = self.folder / f"lists/shop/{upstream}.new"
         new.write_text(text)
         new.replace(new.with_suffix(".yaml"))
 
@@ -94,14 +97,18 @@ def site() -> Iterator[Site]:
         lists = stack.enter_context(ListServer(listed(one).encode()))
         port = free_port()
         document = re.sub(r"port: 8000\b", f"port: {port}", document_of("discovery.md"))
-        (folder / "gateway.yaml").write_text(document.replace(":8500/", f":{lists.port}/"))
+        authority = Authority(folder)
+        document = document.replace(":8500/", f":{lists.port}/").replace(
+            "/etc/gateway/backends.crt", str(authority.file)
+        )
+        (folder / "gateway.yaml").write_text(document)
         (folder / "lists/shop").mkdir(parents=True)
         (folder / "lists/shop/orders.yaml").write_text(listed(one))
         plane = stack.enter_context(planes(folder))
         settings = envoy_settings(folder, xds_address=Address(path=str(folder / "xds.sock")))
         envoy = stack.enter_context(running_envoy(bytes(build_bootstrap(settings)), settings, folder=folder))
         client = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, trust_env=False))
-        yield Site(folder=folder, lists=lists, envoy=envoy, client=client, one=one, two=two, plane=plane)
+        yield Site(folder=folder, lists=lists, envoy=envoy, client=client, one=one, two=two, plane=plane, ca=authority)
 
 
 def test_a_file(site: Site) -> None:
@@ -132,6 +139,19 @@ def test_labels_of_a_list(site: Site) -> None:
     site.save(json.dumps(found))
     site.until("/orders/new", site.two.port)
     site.until("/orders", site.one.port, site.two.port)
+
+
+def test_listed_endpoints_by_tls(site: Site) -> None:
+    """A new endpoint gets requests when its certificate is for the name that the document says, and else none."""
+    with (
+        running_echo(site.ca.server("accounts.internal")) as right,
+        running_echo(site.ca.server("other.internal")) as wrong,
+    ):
+        site.save(listed(right), "accounts")
+        site.until("/accounts", right.port)
+        site.save(listed(wrong), "accounts")
+        site.until("/accounts", 0)
+        assert not wrong.requests
 
 
 async def test_endpoints_change_under_load(site: Site) -> None:
