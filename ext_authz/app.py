@@ -30,6 +30,7 @@ from ext_authz.revocations import RevocationList
 from ext_authz.rule_book import RuleBook
 from ext_authz.service import CheckService
 from ext_authz.settings import ExtAuthzSettings
+from ext_authz.shared_exchanges import CALL_DEADLINE, SharedExchanges
 from ext_authz.token_endpoint import HttpTokenEndpoints
 from ext_authz.tracing import CheckTracer
 from servicekit.contracts import ApiKeys, AuthPolicy
@@ -63,6 +64,8 @@ class Parts:
     fetcher: HttpKeyFetcher
     issuers: IssuerClient
     exchanges: Exchanges
+    shared_exchanges: SharedExchanges | None
+    """``None`` where there is no Redis."""
     introspections: Introspections
     revocations: RevocationFeed | None
     """``None`` where there is no Redis."""
@@ -76,6 +79,8 @@ class Parts:
         """Close every connection."""
         await self.fetcher.aclose()
         await self.exchanges.aclose()
+        if self.shared_exchanges is not None:
+            await self.shared_exchanges.aclose()
         await self.introspections.aclose()
         await self.issuers.aclose()
         if self.revocations is not None:
@@ -115,7 +120,8 @@ def assemble(
         wall=time.time,
         cache_entries=cache_entries,
     )
-    exchanges = Exchanges(endpoints=HttpTokenEndpoints(issuers), clock=time.monotonic, count=metrics.refresh)
+    shared = _shared(redis_url, HttpTokenEndpoints(issuers))
+    exchanges = Exchanges(endpoints=shared or HttpTokenEndpoints(issuers), clock=time.monotonic, count=metrics.refresh)
     renewals = Renewals(
         checker=checker,
         rules=rules,
@@ -142,9 +148,17 @@ def assemble(
         fetcher=fetcher,
         issuers=issuers,
         exchanges=exchanges,
+        shared_exchanges=shared,
         introspections=introspections,
         revocations=feed,
     )
+
+
+def _shared(redis_url: SecretStr | None, endpoints: HttpTokenEndpoints) -> SharedExchanges | None:
+    """What replicas tell each other, where there is something to tell it by."""
+    if redis_url is None:
+        return None
+    return SharedExchanges(inner=endpoints, client=redis_client(redis_url, deadline=CALL_DEADLINE))
 
 
 def _feed(redis_url: SecretStr, revocations: RevocationList) -> RevocationFeed:
