@@ -19,6 +19,7 @@ from controlplane.discovery.metrics import DiscoveryMetrics
 from controlplane.discovery.permission import check_endpoints
 from controlplane.discovery.sources import OpenLists
 from controlplane.model import Gateway, Upstream
+from controlplane.translate import names
 from controlplane.translate.endpoints import assignment_name, discovered
 
 FIRST_SECONDS: Final = 2.0
@@ -26,7 +27,6 @@ FIRST_SECONDS: Final = 2.0
 
 KEPT_SECONDS: Final = 900.0
 """How long a list is followed that no document names any more: longer than a release can still be taken back."""
-
 
 _RETIRE_SECONDS: Final = 60.0
 """How often it is looked which lists are not needed any more."""
@@ -104,12 +104,13 @@ class Discovery:
         before = self._followers.get(name)
         if before is not None and before.upstream == upstream:
             return
-        standing = self._known(upstream) or await self._remembered(name, upstream)
+        standing = self._known(upstream) or await self._remembered(upstream)
         self._followers[name] = Follower(
             upstream=upstream,
             source=self._open_list(rules_of(upstream)),
-            tell=self._hear,
-            keep=partial(self._keep, name),
+            show=self._show,
+            note=self._note,
+            keep=partial(self._keep, name, _place(upstream)),
             standing=standing,
         )
         if standing is not None and standing.endpoints is not None:
@@ -118,17 +119,14 @@ class Discovery:
     def _known(self, upstream: Upstream) -> Standing | None:
         """What was found for this upstream at the same place, by whatever rules: it goes on until the list is good by
         the new ones."""
-        rules = rules_of(upstream)
         for other in self._followers.values():
-            its = rules_of(other.upstream)
-            same = other.upstream.name == upstream.name and (its.kind, its.place) == (rules.kind, rules.place)
-            if same and other.standing.endpoints is not None:
+            if _place(other.upstream) == _place(upstream) and other.standing.endpoints is not None:
                 return other.standing
         return None
 
-    async def _remembered(self, name: str, upstream: Upstream) -> Standing | None:
+    async def _remembered(self, upstream: Upstream) -> Standing | None:
         """What an earlier process found there, if it is good by the rules of now."""
-        kept = await asyncio.to_thread(self._memory.load, upstream.name, name)
+        kept = await asyncio.to_thread(self._memory.load, upstream.name, _place(upstream))
         if kept is None:
             return None
         try:
@@ -143,24 +141,28 @@ class Discovery:
             good_at=kept.good_at,
         )
 
-    def _keep(self, name: str, standing: Standing) -> None:
-        if standing.endpoints is not None and standing.good_at is not None:
-            self._memory.save(standing.upstream, name, standing.endpoints, standing.good_at)
+    def _keep(self, name: str, place: str, standing: Standing) -> None:
+        """Of two lists for one upstream, that of the newest document is what a restart begins with."""
+        if name in self._current and standing.endpoints is not None and standing.good_at is not None:
+            self._memory.save(standing.upstream, place, standing.endpoints, standing.good_at)
 
     def _show_metrics_of(self, upstreams: frozenset[str]) -> None:
         for name in self._shown - upstreams:
             self._metrics.forget(name)
         self._shown = upstreams
 
-    def _hear(self, follower: Follower, outcome: str) -> None:
-        upstream, standing = follower.upstream, follower.standing
-        name = assignment_name(upstream)
-        if self._followers.get(name) is not follower:
-            return  # another has taken its place
-        if name in self._current:
-            self._metrics.note(standing, outcome)
-        if outcome == "changed" and standing.endpoints is not None:
-            self._cache.learn([discovered(upstream, (*standing.endpoints, *follower.leaving))])
+    def _note(self, follower: Follower, outcome: str) -> None:
+        if self._is_current(follower) and assignment_name(follower.upstream) in self._current:
+            self._metrics.note(follower.standing, outcome)
+
+    def _show(self, follower: Follower) -> None:
+        endpoints = follower.standing.endpoints
+        if self._is_current(follower) and endpoints is not None:
+            self._cache.learn([discovered(follower.upstream, (*endpoints, *follower.leaving))])
+
+    def _is_current(self, follower: Follower) -> bool:
+        """Whether no other has taken its place since it began to read."""
+        return self._followers.get(assignment_name(follower.upstream)) is follower
 
     def _retire(self) -> None:
         """End what no live release has needed for a while. One that was taken back a moment ago may come again."""
@@ -174,3 +176,9 @@ class Discovery:
         for name in over:
             del self._followers[name], self._unneeded_since[name]
         self._cache.forget(over)
+
+
+def _place(upstream: Upstream) -> str:
+    """Which list this is of which upstream, whatever the rules are that it is read by."""
+    rules = rules_of(upstream)
+    return names.discovered(upstream.name, f"{rules.kind}:{rules.place}")

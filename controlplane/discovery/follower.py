@@ -19,6 +19,7 @@ _JITTER = 0.1
 """Lists of one server are not all fetched at the same time."""
 
 _LONGEST_FAREWELL = 5.0
+"""Seconds for which the list is not read, too."""
 
 _log = structlog.get_logger(__name__)
 
@@ -48,7 +49,8 @@ class Follower:
     Args:
         upstream: whose endpoints it holds.
         source: the list.
-        tell: is told of every change, and of every reading with how it ended.
+        show: shows the endpoints, and those that are leaving.
+        note: is told of every reading, and how it ended: ``changed``, ``unchanged`` or ``failed``.
         keep: writes down what is good; blocks.
         calendar: the time of day, for people.
         standing: what was known of the same list before.
@@ -59,7 +61,8 @@ class Follower:
         *,
         upstream: Upstream,
         source: Lists,
-        tell: Callable[[Follower, str], None],
+        show: Callable[[Follower], None],
+        note: Callable[[Follower, str], None],
         keep: Callable[[Standing], None] = lambda _standing: None,
         calendar: Callable[[], datetime] = lambda: datetime.now(UTC),
         standing: Standing | None = None,
@@ -74,7 +77,8 @@ class Follower:
         self.leaving: tuple[Endpoint, ...] = ()
         """Endpoints that are in the list no more, and are shown for a moment yet."""
         self._source = source
-        self._tell = tell
+        self._show = show
+        self._note = note
         self._keep = keep
         self._calendar = calendar
         self._told: Sequence[Endpoint] = ()
@@ -112,24 +116,22 @@ class Follower:
             failing_since=None,
             error="",
         )
+        self._note(self, "changed" if changed else "unchanged")
         if changed:
             _log.info("endpoints found", upstream=before.upstream, endpoints=len(endpoints))
-        if changed:
             self.leaving = _leaving(self.upstream, before.endpoints or (), endpoints)
-            self._tell(self, "changed")
+            self._show(self)
             await asyncio.to_thread(self._keep, self.standing)
             await self._part()
-        else:
-            self._tell(self, "unchanged")
 
     async def _part(self) -> None:
         """Let those go that were kept until the first checks of the new ones have ended."""
         check = self.upstream.health_check
         if self.leaving and check is not None:
-            self.has_read.set()
+            self.has_read.set()  # nobody waits for a farewell
             await asyncio.sleep(min(check.timeout, _LONGEST_FAREWELL))
             self.leaving = ()
-            self._tell(self, "changed")
+            self._show(self)
 
     def _fail(self, why: str) -> None:
         before = self.standing
@@ -137,7 +139,7 @@ class Follower:
             kept = None if before.endpoints is None else len(before.endpoints)
             _log.warning("a list of endpoints is no good; the last good one stays", **_said(before, why), kept=kept)
         self.standing = replace(before, failing_since=before.failing_since or self._calendar(), error=why)
-        self._tell(self, "failed")
+        self._note(self, "failed")
 
 
 def _said(standing: Standing, why: str) -> dict[str, str]:

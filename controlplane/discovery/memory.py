@@ -31,7 +31,7 @@ class Kept(NamedTuple):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    assignment: str
+    place: str
     good_at: datetime
     targets: str
 
@@ -46,14 +46,14 @@ class ListMemory:
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
-    def load(self, upstream: str, assignment: str) -> Kept | None:
-        """What was kept of the list that ``assignment`` names; ``None`` when nothing was, or nothing can be read."""
+    def load(self, upstream: str, place: str) -> Kept | None:
+        """What was kept of the list at ``place``; ``None`` when nothing was, or nothing can be read."""
         if self._folder is None:
             return None
         try:
             with self._path(self._folder, upstream).open("rb") as file:
                 stored = _File.model_validate_json(file.read(MAX_FILE_BYTES))
-            if stored.assignment != assignment:
+            if stored.place != place:
                 return None
             return Kept(parse_targets(stored.targets.encode()), stored.good_at)
         except FileNotFoundError:
@@ -62,11 +62,11 @@ class ListMemory:
             _log.warning("the last good list can't be read; starting without", upstream=upstream)
             return None
 
-    def save(self, upstream: str, assignment: str, endpoints: Sequence[Endpoint], good_at: datetime) -> None:
+    def save(self, upstream: str, place: str, endpoints: Sequence[Endpoint], good_at: datetime) -> None:
         """Keep what was found. A disk that is full or read-only is logged and no reason to stop."""
         if self._folder is None:
             return
-        file = _File(assignment=assignment, good_at=good_at, targets=written(endpoints))
+        file = _File(place=place, good_at=good_at, targets=written(endpoints))
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Not durable: a torn file is read as none.

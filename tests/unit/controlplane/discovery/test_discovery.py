@@ -259,11 +259,17 @@ async def test_a_restart_begins_with_the_last_good_list(tmp_path: Path) -> None:
         await rig.bring(listed())
         shown = rig.shown(listed())
     assert (tmp_path / "resumes.json").stat().st_mode & 0o777 == 0o600
+    # With a check its endpoints have another name, and the list is the same.
+    (plain,) = listed().upstreams
+    checked = gateway(upstreams=(replace(plain, health_check=health_check()),))
+    async with running(tmp_path) as rig:
+        await rig.bring(checked)
+        assert rig.shown(checked) is not None
     for live, found in ((listed(), shown), (listed("b"), None), (listed(networks=("10.1.0.0/16",)), None)):
         async with running(tmp_path) as rig:
             await rig.bring(live)
             assert rig.shown(live) == found
-    (tmp_path / "resumes.json").write_bytes(b'{"assignment": "')
+    (tmp_path / "resumes.json").write_bytes(b'{"place": "')
     async with running(tmp_path) as rig:
         await rig.bring(listed())
         assert rig.shown(listed()) is None
