@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from controlplane.config.adaptive_concurrency import AdaptiveConcurrency
 from controlplane.config.address_rules import Addresses
 from controlplane.config.base import Section, mistake
 from controlplane.config.listener_http import Http
@@ -33,6 +34,8 @@ class Listener(Section):
     addresses: Addresses | None = None
     """From which addresses connections are taken; others are closed before a byte is read. Behind a proxy that is the
     proxy: this is how nobody else gets in beside `trusted_proxies`."""
+    adaptive_concurrency: AdaptiveConcurrency | None = None
+    """How many requests may be under way at a time, by how fast they are answered; without it, as many as come."""
     redirect_to_https: WrittenRedirect = None
     """Send clients to HTTPS instead of serving them, except what proves to a certificate authority whose name this is
     (`/.well-known/acme-challenge/`) and `/health`."""

@@ -18,6 +18,7 @@ from controlplane.model.address_rules import AddressRules
 from controlplane.model.cors import Cors, OriginMatch
 from controlplane.model.gateway import Gateway
 from controlplane.model.listeners import (
+    AdaptiveConcurrency,
     ClientCertificates,
     HttpRules,
     HttpsRedirect,
@@ -61,6 +62,7 @@ from controlplane.model.upstreams import (
 __all__ = [
     "EDGE",
     "Action",
+    "AdaptiveConcurrency",
     "AddressRules",
     "AdmissionControl",
     "ApiKeyProvider",

@@ -51,6 +51,17 @@ class HttpRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdaptiveConcurrency:
+    """Requests at a time, by how long answers take."""
+
+    latency: float
+    """Seconds."""
+    tolerance: float
+    min: int
+    max: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A port that clients connect to."""
 
@@ -65,3 +76,4 @@ class Listener:
     addresses: AddressRules | None = None
     """Peers whose connections are taken."""
     redirect_to_https: HttpsRedirect | None = None
+    adaptive_concurrency: AdaptiveConcurrency | None = None

@@ -6,6 +6,7 @@ import ipaddress
 
 from controlplane import model
 from controlplane.config import GatewayConfig
+from controlplane.config.adaptive_concurrency import AdaptiveConcurrency
 from controlplane.config.listener_tls import RedirectToHttps, Tls
 from controlplane.resolve.address_rules import resolve_addresses
 from controlplane.resolve.draft import Draft
@@ -28,6 +29,7 @@ def resolve_listeners(document: GatewayConfig, draft: Draft) -> None:
             addresses=resolve_addresses(written.addresses),
             tls=_tls(written.tls),
             redirect_to_https=_redirect(written.redirect_to_https),
+            adaptive_concurrency=_adaptive_concurrency(written.adaptive_concurrency),
         )
         draft.listeners.append(listener)
 
@@ -45,6 +47,14 @@ def _tls(written: Tls | None) -> model.ListenerTls | None:
         client_certificates=None
         if asked is None
         else model.ClientCertificates(ca=asked.ca, required=asked.required, forward=asked.forward),
+    )
+
+
+def _adaptive_concurrency(written: AdaptiveConcurrency | None) -> model.AdaptiveConcurrency | None:
+    if written is None:
+        return None
+    return model.AdaptiveConcurrency(
+        latency=written.latency, tolerance=written.tolerance, min=written.min, max=written.max
     )
 
 

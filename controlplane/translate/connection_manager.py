@@ -42,7 +42,7 @@ def connection_manager(
     return HttpConnectionManager(
         stat_prefix=names.listener_stats(source.name),
         rds=Rds(config_source=ads(), route_config_name=_routes(source)),
-        http_filters=filter_order.chain(gateway.routes),
+        http_filters=filter_order.chain(gateway.routes, source),
         access_log=access_logs(),
         local_reply_config=local_reply_config(of_local_replies(gateway.security_headers)),
         upgrade_configs=[HttpConnectionManager.UpgradeConfig(upgrade_type=_WEBSOCKET)],

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
 
 from envoy.extensions.filters.network.http_connection_manager.v3.http_connection_manager_pb2 import HttpFilter as Entry
 from google.protobuf.any_pb2 import Any
 from google.protobuf.message import Message
 
-from controlplane.model import Route
+from controlplane.model import Listener, Route
 from controlplane.translate import names
+from controlplane.translate.filters.adaptive_concurrency import AdaptiveConcurrencyFilter
 from controlplane.translate.filters.address_rules import AddressRulesFilter
 from controlplane.translate.filters.bandwidth import BandwidthFilter
 from controlplane.translate.filters.buffer import BufferFilter
@@ -24,6 +26,8 @@ from controlplane.translate.filters.response_cleaning import ResponseCleaningFil
 from controlplane.translate.filters.router import RouterFilter
 from controlplane.translate.http_filter import HttpFilter, RouteContext
 from controlplane.translate.wellknown import packed
+
+ADAPTIVE_CONCURRENCY: Final = AdaptiveConcurrencyFilter()
 
 FILTERS: tuple[HttpFilter, ...] = (
     # Responses pass this last, whoever made them.
@@ -49,6 +53,8 @@ FILTERS: tuple[HttpFilter, ...] = (
     CustomResponseFilter(),
     # Only the bodies of callers who were let through are kept.
     BufferFilter(),
+    # Measures upstreams and no more: refusals are fast, and would count as good answers.
+    ADAPTIVE_CONCURRENCY,
     # Authorization, cache, fault injection, Wasm, Lua and transformations come here: only for callers let through.
     # Terminal: Envoy refuses a chain that does not end with it.
     RouterFilter(),
@@ -62,12 +68,18 @@ IN_PROGRESS: Mapping[str, Callable[[Route], bool]] = {
 first route that does, and the last, change the listeners."""
 
 
-def chain(routes: Sequence[Route]) -> list[Entry]:
-    """The filters of every connection manager of a gateway with these routes."""
+def chain(routes: Sequence[Route], listener: Listener) -> list[Entry]:
+    """The filters of the connection manager of one listener of a gateway with these routes."""
     used = [one for one in FILTERS if one.name not in IN_PROGRESS or any(map(IN_PROGRESS[one.name], routes))]
     return [
-        Entry(name=one.name, typed_config=packed(one.on_connection_manager()), disabled=one.is_optional) for one in used
+        Entry(name=one.name, typed_config=packed(config), disabled=one.is_optional)
+        for one in used
+        if (config := _of_listener(one, listener)) is not None
     ]
+
+
+def _of_listener(one: HttpFilter, listener: Listener) -> Message | None:
+    return ADAPTIVE_CONCURRENCY.on_listener(listener) if one is ADAPTIVE_CONCURRENCY else one.on_connection_manager()
 
 
 def on_route(context: RouteContext) -> Mapping[str, Any]:

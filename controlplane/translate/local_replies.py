@@ -87,7 +87,7 @@ def local_reply_config(headers: Sequence[HeaderValueOption] = ()) -> LocalReplyC
         mappers=[
             _kept(_any([_details(_SERVICE_DECIDED), _is_grpc()])),
             _rewritten(_details(["ext_authz_error"]), _NO_DECISION),
-            _rewritten(_details(["overload"]), _OVERLOADED),
+            _rewritten(_details(["overload", "reached_concurrency_limit"]), _OVERLOADED),
             *(_rewritten(_flags(reply.flags, reply.status), reply) for reply in _BY_FLAG),
             *(_rewritten(_all([_status(reply.status), _is_ours()]), reply) for reply in _BY_STATUS),
             *([ResponseMapper(filter=_status(0, ComparisonFilter.GE))] if headers else []),

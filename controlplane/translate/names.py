@@ -23,6 +23,8 @@ RESPONSE_CLEANING_FILTER: Final = RESERVED_PREFIX + "response_cleaning"
 
 ADDRESS_RULES_FILTER: Final = "envoy.filters.http.rbac"
 
+ADAPTIVE_CONCURRENCY_FILTER: Final = "envoy.filters.http.adaptive_concurrency"
+
 CSRF_FILTER: Final = "envoy.filters.http.csrf"
 
 CORS_FILTER: Final = "envoy.filters.http.cors"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -11,6 +13,7 @@ import httpx
 import pytest
 
 from tests.harness.echo import Echo, running_echo
+from tests.harness.envoy import Envoy
 from tests.harness.guides import running_guide
 from tests.harness.processes import wait_for
 
@@ -26,10 +29,27 @@ class Scene:
     client: httpx.Client
     app: Echo
     struggling: Echo
+    envoy: Envoy
 
     def seen(self, path: str) -> int:
         """How many requests the backend has got."""
         return sum(one["path"] == path for one in self.app.requests)
+
+    def limit(self) -> int:
+        """Requests that may be under way at a time."""
+        name = "adaptive_concurrency.gradient_controller.concurrency_limit"
+        return int(self.envoy.admin(f"/stats?filter={name}").text.rpartition(" ")[2])
+
+    def slowly(self, times: int) -> list[int]:
+        """Answers to so many requests at a time, to which the backend answers late."""
+        self.app.hold.clear()
+        late = threading.Timer(0.4, self.app.hold.set)
+        late.start()
+        try:
+            with ThreadPoolExecutor(times) as pool:
+                return [one.status_code for one in pool.map(self.client.get, ["/slow"] * times)]
+        finally:
+            late.join()
 
     def statuses(self, path: str, times: int, address: str = "127.0.0.1") -> list[int]:
         """Answers to a client that has this address."""
@@ -44,8 +64,8 @@ def scene() -> Iterator[Scene]:
     with ExitStack() as stack:
         app, struggling = (stack.enter_context(running_echo()) for _ in range(2))
         ports = {8048: app.port, 8049: struggling.port}
-        _, client = stack.enter_context(running_guide("pressure.md", ports))
-        yield Scene(client, app, struggling)
+        envoy, client = stack.enter_context(running_guide("pressure.md", ports))
+        yield Scene(client, app, struggling, envoy)
 
 
 def test_a_flood_ends_at_envoy(scene: Scene) -> None:
@@ -91,3 +111,24 @@ def test_admission_control(scene: Scene) -> None:
     assert statuses.count(503) > 50
     wait_for(lambda: scene.statuses("/struggling", 20) == [200] * 20 or None, seconds=10, what="all are let through")
     assert 500 not in scene.statuses("/struggling", 20)
+
+
+def test_adaptive_concurrency(scene: Scene) -> None:
+    """Fast answers let more through at a time, slow ones fewer: the rest is refused at once, health is not."""
+
+    def grown() -> bool | None:
+        return (scene.client.get("/fast").status_code == 200 and scene.limit() > 20) or None
+
+    def shrunk() -> bool | None:
+        scene.slowly(10)
+        return scene.limit() < 8 or None
+
+    wait_for(grown, seconds=15, what="many are let through")
+    assert scene.slowly(10) == [200] * 10
+    wait_for(shrunk, seconds=15, what="few are let through")
+    before = scene.seen("/slow")
+    statuses = scene.slowly(20)
+    assert statuses.count(503) >= 8
+    assert scene.seen("/slow") - before == statuses.count(200)
+    assert scene.client.get("/health").status_code == 200
+    wait_for(grown, seconds=15, what="many are let through again")
