@@ -23,13 +23,20 @@ def assignment_name(upstream: model.Upstream) -> str:
     found = upstream.discover
     if found is None:
         return names.cluster(upstream.name)
-    return names.discovered(upstream.name, f"{found.kind}:{found.place}:{_host_is_its_own(upstream)}")
+    carried = f"{_host_is_its_own(upstream)}:{','.join(_chosen_by(upstream))}"
+    return names.discovered(upstream.name, f"{found.kind}:{found.place}:{carried}")
 
 
 def discovered(upstream: model.Upstream, endpoints: Sequence[model.Endpoint]) -> Resource:
-    """The endpoints of an upstream that were found in its list."""
-    name = assignment_name(upstream)
-    return encode_message(name, load_assignment(replace(upstream, endpoints=tuple(endpoints))))
+    """The endpoints of an upstream that were found in its list, with the labels that routes choose by: a list may have
+    fifty for each of thousands."""
+    wanted = frozenset(_chosen_by(upstream))
+    bare = tuple(replace(one, labels=tuple(pair for pair in one.labels if pair[0] in wanted)) for one in endpoints)
+    return encode_message(assignment_name(upstream), load_assignment(replace(upstream, endpoints=bare)))
+
+
+def _chosen_by(upstream: model.Upstream) -> list[str]:
+    return sorted({label for labels in upstream.subsets for label in labels})
 
 
 def load_assignment(upstream: model.Upstream) -> ClusterLoadAssignment:

@@ -287,6 +287,17 @@ async def test_metrics() -> None:
         assert rig.registry.get_sample_value("gateway_discovery_endpoints", labels) is None
 
 
+def test_labels_that_nobody_chooses_by_are_not_sent() -> None:
+    """Nor does a change of them change anything; by what is chosen is part of the name."""
+    (plain,) = listed().upstreams
+    choosing = replace(plain, subsets=(("v",),))
+    labelled = replace(ONE, labels=(("other", "1"), ("v", "1")))
+    assert discovered(plain, [labelled]) == discovered(plain, [ONE])
+    assert discovered(choosing, [labelled]) == discovered(choosing, [replace(ONE, labels=(("v", "1"),))])
+    assert discovered(choosing, [labelled]).version != discovered(choosing, [ONE]).version
+    assert assignment_name(choosing) != assignment_name(plain)
+
+
 def test_what_has_no_lists_is_shown_as_it_is() -> None:
     """No copy, no cost."""
     inner = SnapshotCache()

@@ -76,6 +76,7 @@ def test_a_list() -> None:
             "[1].targets[0]: the same endpoint",
         ),
         ("[" * 100_000, "neither"),
+        (f'[{{"targets": ["10.0.0.1:80"], "labels": {{"gateway_weight": {"9" * 5000}}}}}]', ""),
     ],
 )
 def test_what_is_no_list(text: str, why: str) -> None:
