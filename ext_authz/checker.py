@@ -8,18 +8,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
+from ext_authz.api_key_decision import decide_api_key
 from ext_authz.authorization import NOBODY, Caller, RequestFacts
 from ext_authz.cache import BoundedCache
 from ext_authz.credentials import Headers, Malformed, api_key
-from ext_authz.decision import (
-    Allow,
-    Decision,
-    NeedsIntrospection,
-    NeedsKeys,
-    decide_api_key,
-    decide_opaque,
-    decide_token,
-)
+from ext_authz.decision import Allow, Decision, NeedsIntrospection, NeedsKeys
 from ext_authz.denials import (
     INVALID_REQUEST,
     INVALID_TOKEN_PLACE,
@@ -45,6 +38,7 @@ from ext_authz.rule_arrivals import RuleArrivals
 from ext_authz.rule_book import RuleBook
 from ext_authz.rules import KeySource, Rule, TokenGroup
 from ext_authz.steps import Tell
+from ext_authz.token_decision import decide_opaque, decide_token
 from ext_authz.token_places import COOKIE, without_cookies
 
 R = TypeVar("R")

@@ -9,11 +9,13 @@ from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from ext_authz.allowing import MAX_SCOPES_LENGTH
 from ext_authz.answers import encode
-from ext_authz.decision import MAX_SCOPES_LENGTH, Allow, decide_token
+from ext_authz.decision import Allow
 from ext_authz.keys import KeySet
 from ext_authz.policy import compile_policy
 from ext_authz.rules import Rule
+from ext_authz.token_decision import decide_token
 from servicekit.contracts import AuthPolicy
 from tests.harness.jose import jwks, signing_key
 from tests.harness.tokens import NOW, claims
