@@ -50,9 +50,12 @@ class Scene:
         await answering(lambda: self.status(path), status)
 
 
-def backends(scene: Scene, stack: ExitStack) -> dict[int, int]:
-    """Four backends; gives their ports by those of the guide."""
-    shop, mesh = scene.ours.server("shop.internal"), scene.ours.server("spiffe://example.org/mesh")
+NAMES = ("shop.internal", "spiffe://example.org/mesh")
+
+
+def backends(scene: Scene, stack: ExitStack, names: tuple[str, str]) -> dict[int, int]:
+    """Four backends, the first two with certificates for ``names``; gives their ports by those of the guide."""
+    shop, mesh = map(scene.ours.server, names)
     modern, partners = scene.ours.server("127.0.0.1"), scene.ours.server("127.0.0.1")
     shop.sni_callback = lambda _socket, name, _context: scene.asked.append(name)
     modern.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -73,7 +76,7 @@ def snapshot(folder: Path, ports: dict[int, int]) -> Snapshot:
 
 
 @asynccontextmanager
-async def running_scene() -> AsyncIterator[Scene]:
+async def running_scene(names: tuple[str, str] = NAMES) -> AsyncIterator[Scene]:
     """Everything at its start: the partners' backend is of an authority that is not known yet."""
     with short_folder() as folder, ExitStack() as stack:
         (folder / "ours").mkdir()
@@ -86,7 +89,7 @@ async def running_scene() -> AsyncIterator[Scene]:
             running_xds() as plane,
         ):
             scene = Scene(client=client, ours=ours, theirs=theirs, secrets=secrets)
-            ports = {8000: port, **backends(scene, stack)}
+            ports = {8000: port, **backends(scene, stack, names)}
             async with running_xds_envoy(folder, TRANSPORTS[0], plane.address) as envoy:
                 plane.cache.set("edge", snapshot(folder, ports))
                 await answering(lambda: envoy.stat("listener_manager.total_listeners_active"), 2)
@@ -106,6 +109,14 @@ async def test_whom_the_gateway_believes(scene: Scene) -> None:
     assert await scene.status("/shop") == 200
     assert set(scene.asked) == {"shop.internal"}
     assert await scene.status("/mesh") == 200
+
+
+async def test_whom_it_does_not_believe() -> None:
+    """The right authority's word for somebody else, even for the endpoint's own address, is not enough."""
+    for names in (("other.internal", "spiffe://example.org/other"), ("127.0.0.1", "127.0.0.1")):
+        async with running_scene(names) as scene:
+            assert [await scene.status(path) for path in ("/shop", "/mesh")] == [503, 503]
+            assert scene.backends["shop"].requests == scene.backends["mesh"].requests == []
 
 
 async def test_a_backend_that_is_too_old(scene: Scene) -> None:
