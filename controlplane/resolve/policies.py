@@ -40,7 +40,11 @@ def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
         _check_limit(("rate_limits", name), limit, written.burst, draft)
         for tier in limit.tiers:
             burst = written.tiers[tier.name].burst
-            _check_limit(("rate_limits", name, "tiers", tier.name), replace(limit, **_amount(tier)), burst, draft)
+            path: Path = ("rate_limits", name, "tiers", tier.name)
+            _check_limit(path, replace(limit, **_amount(tier)), burst, draft)
+            if limit.algorithm != "token_bucket" and tier.period != limit.period:
+                message = "windows of another length are other windows: who changes the tier would begin anew"
+                draft.refuse((*path, "per"), "tier-window", message, "remove per, or take a token_bucket")
         if limit.tiers and limit.by == "ip":
             message = "limits by ip are asked for before anybody is known"
             draft.refuse(("rate_limits", name, "tiers"), "tiers-by-ip", message, "limit by user or api_key")
