@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SUITE ?= tests
+FUZZ_SECONDS ?= 60
 DOCKER ?= docker
 DOCKER_BUILD_ARGS ?=
 export GATEWAY_IMAGE ?= api-gateway:latest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: up test chaos lint fmt golden lock image test-docker clean help
+.PHONY: up test fuzz chaos lint fmt golden lock image test-docker clean help
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -26,6 +27,11 @@ up: $(READY) ## run the whole gateway on this machine, with a demo backend and i
 
 test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(SUITE)
+
+fuzz: $(READY) ## fuzz every parser of tokens, keys and answers for FUZZ_SECONDS each (installs atheris)
+	$(BIN)/python -m pip install --quiet 'atheris>=3'
+	for target in token plain_object keys metadata issuer_answers api_key cookies; do \
+		$(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
 
 chaos: $(READY) ## change a document 500 times at random, under load, while the control plane is killed
 	GATEWAY_TEST_CHANGES=500 $(BIN)/python -m pytest -s tests/chaos
