@@ -48,7 +48,7 @@ def _in_document(check: ApiKeyCheck, key: str) -> _KeyHolder | None:
     digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
     for known in check.keys.get(digest[:KEY_PREFIX], ()):
         if hmac.compare_digest(known.digest, digest):
-            return _KeyHolder(key_id=known.key_id)
+            return _KeyHolder(key_id=known.key_id, tier=known.tier)
     return None
 
 

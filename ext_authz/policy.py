@@ -22,6 +22,7 @@ from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules
 from servicekit.secret_reference import NO_SECRETS, Secrets
 
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
+_TIER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
 _PLACE_NAME: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")
@@ -246,6 +247,9 @@ def _compile_api_keys(provider: ApiKeyProvider) -> ApiKeyCheck:
         raise PolicyError(f"header {provider.header!r} is not a header name in lower case")
     if provider.forward_id is not None and (why := _bad_header(provider.forward_id)):
         raise PolicyError(f"header {provider.forward_id!r} {why}")
+    for key_id, tier in provider.tiers.items():
+        if key_id not in provider.keys or not _TIER.fullmatch(tier):
+            raise PolicyError(f"key {key_id!r}: its tier needs a key, and 1 to 64 letters, digits and . _ ~ -")
     index: dict[bytes, tuple[ApiKeyHash, ...]] = {}
     for key_id, text in provider.keys.items():
         if not key_id or not _SHA256.fullmatch(text):
@@ -254,7 +258,7 @@ def _compile_api_keys(provider: ApiKeyProvider) -> ApiKeyCheck:
         same = index.get(digest[:KEY_PREFIX], ())
         if any(known.digest == digest for known in same):
             raise PolicyError(f"key {key_id!r}: another id has the same key")
-        index[digest[:KEY_PREFIX]] = (*same, ApiKeyHash(digest, key_id))
+        index[digest[:KEY_PREFIX]] = (*same, ApiKeyHash(digest, key_id, provider.tiers.get(key_id)))
     return ApiKeyCheck(
         provider=provider.name,
         header=provider.header,

@@ -104,6 +104,7 @@ class ApiKeyHash:
     digest: bytes
     """SHA-256 of the key."""
     key_id: str
+    tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

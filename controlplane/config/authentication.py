@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
 
 from controlplane.config.base import OneOf, Section, mistake
 from controlplane.config.introspection import Introspection
 from controlplane.config.own_headers import OwnHeader
-from controlplane.config.texts import Name
+from controlplane.config.texts import Name, TierName
 from controlplane.config.tokens import Jwt
 
 
@@ -42,6 +43,8 @@ class ApiKey(Section):
     keys: Annotated[dict[Name, KeyHash], AfterValidator(_check_keys)] = Field(default={}, max_length=10_000)
     """Id to `sha256:` and the hex digits of the key's SHA-256. Ids stand in logs, keys nowhere. At least one, unless
     the keys are `managed`."""
+    tiers: dict[Name, TierName] = Field(default={}, max_length=10_000)
+    """Id of one of the `keys` to its tier, for limits with `tiers`. Managed keys are made with theirs."""
     managed: bool = False
     """Whether keys count too that `gateway keys create` or the admin API makes for this provider. Needs
     `GATEWAY_API_KEY_SECRET`."""
@@ -52,6 +55,16 @@ class ApiKey(Section):
     def _check_any(self) -> Self:
         if not self.keys and not self.managed:
             raise mistake("no-keys", "nobody can have a key", "write keys, or managed: true")
+        return self
+
+    @model_validator(mode="after")
+    def _check_tiers(self) -> Self:
+        for key_id in self.tiers:
+            if key_id not in self.keys:
+                wrong = mistake("dangling", "no key has this id", "take an id that stands in keys")
+                raise ValidationError.from_exception_data(
+                    "tiers", [InitErrorDetails(type=wrong, loc=("tiers", key_id), input=None)]
+                )
         return self
 
 

@@ -115,6 +115,12 @@ _name_check, _name_schema = _matching(
 Name = Annotated[str, _name_check, AfterValidator(_check_not_reserved), _name_schema]
 """What other parts of the document refer to."""
 
+_tier_check, _tier_schema = _matching(
+    r"^[A-Za-z0-9._~-]{1,64}$", "tier", "this cannot be a tier", "1 to 64 letters, digits, '.', '_', '~' or '-'"
+)
+TierName = Annotated[str, _tier_check, _tier_schema]
+"""What callers are worth, as ext_authz tells it."""
+
 _route_name_check, _route_name_schema = _matching(
     _ROUTE_NAME, "name", "this cannot be a route's name", "1 to 200 visible ASCII characters, no quotes or backslashes"
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 Algorithm: TypeAlias = Literal[
@@ -110,6 +110,8 @@ class ApiKeyProvider:
     keys: Mapping[str, str]
     """Key id to 64 lower-case hex digits."""
     forward_id: str | None
+    tiers: Mapping[str, str] = field(default_factory=dict)
+    """Key id to tier."""
     managed: bool = False
     """Whether keys count that are made while the gateway runs."""
 

@@ -174,6 +174,7 @@ def _api_key(name: str, written: ApiKey) -> model.ApiKeyProvider:
         header=written.header,
         keys=MappingProxyType(digests),
         forward_id=written.forward_id,
+        tiers=MappingProxyType(dict(written.tiers)),
         managed=written.managed,
     )
 

@@ -47,6 +47,7 @@ def provider_contract(provider: model.IdentityProvider) -> contracts.Provider:
         header=provider.header,
         keys=dict(sorted(provider.keys.items())),
         forward_id=provider.forward_id,
+        tiers=dict(sorted(provider.tiers.items())),
         managed=provider.managed,
     )
 

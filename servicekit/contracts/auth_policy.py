@@ -150,6 +150,9 @@ class ApiKeyProvider(Contract):
     """The request header that carries the key's id to the backend, in lower case."""
     forward_key: bool = False
     """Whether the backend gets the header with the key too."""
+    tiers: dict[str, str] = Field(default_factory=dict, exclude_if=lambda tiers: not tiers)
+    """Key id to the tier of who has that key. Left out of the JSON when there is none: ids of rules stay as they were.
+    """
     managed: bool = Field(default=False, exclude_if=lambda managed: not managed)
     """Whether keys of :class:`~servicekit.contracts.api_keys.ApiKeys` count too that are for this provider. Left out of
     the JSON when they don't: ids of rules stay as they were."""

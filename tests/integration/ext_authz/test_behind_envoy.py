@@ -44,6 +44,11 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
         g.route("/open"),
         g.route("/api", authenticate=("platform",)),
         g.route("/either", authenticate=("platform", "partners")),
+        g.route(
+            "/tiered",
+            authenticate=("partners",),
+            request_headers=HeaderChanges(set={"x-tier": (Variable(name="tier"),)}),
+        ),
         g.route("/both", authenticate=("platform", "partners"), authenticate_all=True),
         g.route("/lost", authenticate=("dead",)),
         g.route("/inline", authenticate=("inline",)),
@@ -90,7 +95,7 @@ def make(port: int, backend: int, keys_at: str) -> Gateway:
                 ),
                 forward_token=False,
             ),
-            g.api_key_provider(keys=partners),
+            g.api_key_provider(keys=partners, tiers={"acme": "gold"}),
         ),
     )
 
@@ -245,6 +250,12 @@ def test_tier_and_scopes_of_a_token_are_told(front: Front) -> None:
     assert (received["x-tier"], received["x-scopes"]) == ("gold", "read write")
     received = front.client.get("/stripped", headers=bearer(account={"tier": "not a tier"}) | {"x-tier": "x"}).json()
     assert received["headers"]["x-tier"] == ""
+
+
+def test_the_tier_of_a_key_is_told(front: Front) -> None:
+    """As that of a token, whatever the client claims."""
+    received = front.client.get("/tiered", headers={"x-api-key": API_KEY, "x-tier": "platinum"}).json()
+    assert received["headers"]["x-tier"] == "gold"
 
 
 def test_a_secret_that_the_document_names(front: Front) -> None:

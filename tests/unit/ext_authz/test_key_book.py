@@ -151,10 +151,10 @@ async def test_rotation() -> None:
 async def test_keys_of_the_document_go_on() -> None:
     """Beside those that are made at run time."""
     digest = "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"  # SHA-256 of "key"
-    asked = world(auth_policy(api_key_provider(managed=True, keys={"one": digest})))
+    asked = world(auth_policy(api_key_provider(managed=True, keys={"one": digest}, tiers={"one": "pro"})))
     answer = await asked.ask(x_api_key="key")
     assert isinstance(answer, Allow)
-    assert answer.identity.api_key == "machines:one"
+    assert (answer.identity.api_key, answer.identity.tier) == ("machines:one", "pro")
 
 
 def test_who_was_not_told_the_secret_refuses_the_policy() -> None:

@@ -113,3 +113,17 @@ def test_rules_that_decide_differently_are_told_apart() -> None:
     ]
     prints = {compile_policy(policy)[RULE].fingerprint for policy in variants}
     assert len(prints) == len(variants)
+
+
+def test_a_key_of_the_document_has_its_tier() -> None:
+    """And the key beside it has none."""
+    keys = {"ci": "a" * 64, "cd": "b" * 64}
+    (check,) = compile_policy(auth_policy(api_key_provider(keys=keys, tiers={"ci": "pro"})))[RULE].api_keys
+    assert {known.key_id: known.tier for same in check.keys.values() for known in same} == {"ci": "pro", "cd": None}
+
+
+@pytest.mark.parametrize("tiers", [{"nobody": "pro"}, {"ci": "gold plated"}])
+def test_a_tier_without_a_key_or_with_odd_letters_is_refused(tiers: dict[str, str]) -> None:
+    """It would stand in metadata and names of counters."""
+    with pytest.raises(PolicyError, match="its tier needs a key"):
+        compile_policy(auth_policy(api_key_provider(keys={"ci": "a" * 64}, tiers=tiers)))
