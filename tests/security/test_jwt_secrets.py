@@ -78,7 +78,11 @@ def test_short_secrets_are_refused(alg: str, least: int) -> None:
         secret_key_set(SECRET[: least - 1], ["HS256", alg] if least > 32 else [alg])
 
 
-@pytest.mark.parametrize("text", [RSA.pem(), b"\n" + ED.pem(), json.dumps(EC.jwk()).encode(), b"ssh-rsa " + b"A" * 80])
+@pytest.mark.parametrize(
+    "text",
+    [RSA.pem(), b"\n" + ED.pem(), json.dumps(EC.jwk()).encode(), b"ssh-rsa " + b"A" * 80],
+    ids=["rsa", "ed25519", "jwk", "ssh"],
+)
 def test_what_others_may_know_is_no_secret(text: bytes) -> None:
     """A public key that somebody stored as the secret: RFC 8725 §2.1, made by hand."""
     with pytest.raises(KeySetError, match="no secret") as caught:
