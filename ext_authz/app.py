@@ -120,8 +120,9 @@ def assemble(
         wall=time.time,
         cache_entries=cache_entries,
     )
-    shared = _shared(redis_url, HttpTokenEndpoints(issuers))
-    exchanges = Exchanges(endpoints=shared or HttpTokenEndpoints(issuers), clock=time.monotonic, count=metrics.refresh)
+    endpoints = HttpTokenEndpoints(issuers)
+    shared = _shared(redis_url, endpoints)
+    exchanges = Exchanges(endpoints=shared or endpoints, clock=time.monotonic, count=metrics.refresh)
     renewals = Renewals(
         checker=checker,
         rules=rules,

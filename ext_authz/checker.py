@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from ext_authz.api_key_decision import decide_api_key
@@ -44,12 +45,15 @@ from ext_authz.token_places import COOKIE, without_cookies
 R = TypeVar("R")
 Needs: TypeAlias = NeedsKeys | NeedsIntrospection
 """What only others can tell: :meth:`Checker.check_with` asks them."""
+Settled: TypeAlias = Mapping[Needs, Deny | Unavailable]
+"""What they could not tell, and what that makes of a credential."""
+_NOTHING_SETTLED: Final[Settled] = MappingProxyType({})
 
 CACHE_TTL: Final = 300.0
 """Longest time in seconds that an accepted credential is not looked at again."""
 REFUSED_TTL: Final = 30.0
 MAX_ROUNDS: Final = 3
-"""Key fetches that one request waits for: one per provider that its token may be from."""
+"""Times that one request waits for others: for the keys of a provider, or for an issuer that is asked about it."""
 
 
 class NeedsRule:
@@ -140,9 +144,14 @@ class Checker(Generic[R]):
         self.arrivals = RuleArrivals(rules=rules, clock=clock)
 
     def check(
-        self, rule_id: str, headers: Headers, facts: Callable[[], RequestFacts] = RequestFacts
+        self,
+        rule_id: str,
+        headers: Headers,
+        facts: Callable[[], RequestFacts] = RequestFacts,
+        settled: Settled = _NOTHING_SETTLED,
     ) -> Answer[R] | Needs | NeedsRule:
         """Decide with what is known now. ``facts`` is only called for a rule that asks for more than credentials.
+        ``settled`` is what was asked for in vain.
 
         :data:`Needs` asks for :meth:`check_with`, :class:`NeedsRule` for :meth:`check_with_rule`.
         """
@@ -150,19 +159,19 @@ class Checker(Generic[R]):
         if rule is None:
             return _NEEDS_RULE
         if rule.parts:
-            return self._check_all(rule.parts, headers, facts)
-        found = self._check_any(rule, headers, facts)
+            return self._check_all(rule.parts, headers, facts, settled)
+        found = self._check_any(rule, headers, facts, settled)
         if isinstance(found, Answer) and found.allowed:
             return self._for_request(rule, found, headers, facts)
         return found
 
     def _check_all(
-        self, parts: Sequence[Rule], headers: Headers, facts: Callable[[], RequestFacts]
+        self, parts: Sequence[Rule], headers: Headers, facts: Callable[[], RequestFacts], settled: Settled
     ) -> Answer[R] | Needs:
         """Every part has a cache entry of its own, so that each ends when it has to."""
         answers = []
         for part in parts:
-            found = self._check_any(part, headers, facts)
+            found = self._check_any(part, headers, facts, settled)
             if not isinstance(found, Answer) or not found.allowed:
                 return found
             answers.append(found)
@@ -173,7 +182,9 @@ class Checker(Generic[R]):
         )
         return self._for_request(parts[0], joined, headers, facts)
 
-    def _check_any(self, rule: Rule, headers: Headers, facts: Callable[[], RequestFacts]) -> Answer[R] | Needs:
+    def _check_any(
+        self, rule: Rule, headers: Headers, facts: Callable[[], RequestFacts], settled: Settled
+    ) -> Answer[R] | Needs:
         tokens: list[tuple[TokenGroup, str]] = []
         for group in rule.tokens:
             token = group.find(headers, facts)
@@ -186,8 +197,10 @@ class Checker(Generic[R]):
             found = self._judge(fingerprint, credential, decide)
             if isinstance(found, Answer) and found.allowed:
                 return found
-            # Who has not been asked yet may still say yes.
-            verdict = found if isinstance(found, NeedsIntrospection) else verdict or found
+            if not isinstance(found, Answer) and found in settled:
+                found = self._answer(settled[found])
+            if verdict is None or _openness(found) > _openness(verdict):
+                verdict = found
         return verdict or self._answer(deny_missing(bearer=bool(rule.tokens), api_key=bool(rule.api_keys)))
 
     async def check_with(
@@ -200,11 +213,12 @@ class Checker(Generic[R]):
     ) -> Answer[R]:
         """Try to get what ``needs`` names, waiting up to ``patience`` seconds, and decide again."""
         deadline = self._clock() + patience
+        settled: dict[Needs, Deny | Unavailable] = {}
         for _ in range(MAX_ROUNDS):
             said = await self._obtain(needs, max(0.0, deadline - self._clock()))
             if said is not None:
-                return self._answer(said)
-            result = self.check(rule_id, headers, facts)
+                settled[needs] = said
+            result = self.check(rule_id, headers, facts, settled)
             if isinstance(result, Answer | NeedsRule):
                 return result if isinstance(result, Answer) else self._answer(UNKNOWN_RULE)
             needs = result
@@ -342,6 +356,13 @@ class Checker(Generic[R]):
 
 
 _NEEDS_RULE: Final = NeedsRule()
+
+
+def _openness(found: Answer[R] | Needs) -> int:
+    """How much a no leaves open: who has not been asked may still say yes, who is away might have."""
+    if not isinstance(found, Answer):
+        return 2
+    return 1 if found.outcome == "unavailable" else 0
 
 
 def _out_of_reach(needs: Needs) -> Deny | Unavailable:

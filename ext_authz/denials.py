@@ -117,52 +117,35 @@ def keys_unreachable(provider: str, *, known_issuer_keys: bool) -> Deny | Unavai
             detail="The identity provider does not answer, and the token names a key that is not known yet.",
             provider=provider,
         )
-    return Unavailable(
-        code="keys_unavailable",
-        reason="keys_unavailable",
-        detail="The keys of the identity provider can't be had at the moment.",
-        provider=provider,
-    )
+    detail = "The keys of the identity provider can't be had at the moment."
+    return _unavailable("keys_unavailable", detail, provider)
 
 
 def introspection_unavailable(provider: str) -> Unavailable:
     """503: the issuer can't be asked about the token."""
-    return Unavailable(
-        code="introspection_unavailable",
-        reason="introspection_unavailable",
-        detail="The identity provider can't be asked about the token at the moment.",
-        provider=provider,
+    return _unavailable(
+        "introspection_unavailable", "The identity provider can't be asked about the token at the moment.", provider
     )
 
 
 def tokens_unavailable(provider: str) -> Unavailable:
     """503: the issuer can't be asked for another token."""
-    return Unavailable(
-        code="tokens_unavailable",
-        reason="tokens_unavailable",
-        detail="The identity provider can't renew the access token at the moment.",
-        provider=provider,
+    return _unavailable(
+        "tokens_unavailable", "The identity provider can't renew the access token at the moment.", provider
     )
 
 
 def revocations_unknown(provider: str) -> Unavailable:
     """503: nobody can say yet whether the token was revoked."""
-    return Unavailable(
-        code="revocations_unavailable",
-        reason="revocations_unavailable",
-        detail="Whether the token was revoked can't be known at the moment.",
-        provider=provider,
+    return _unavailable(
+        "revocations_unavailable", "Whether the token was revoked can't be known at the moment.", provider
     )
 
 
 def api_keys_unknown(provider: str) -> Unavailable:
     """503: nobody can say yet whether somebody was given this key."""
-    return Unavailable(
-        code="api_keys_unavailable",
-        reason="api_keys_unavailable",
-        detail="Whether the API key is good can't be known at the moment.",
-        provider=provider,
-    )
+    detail = "Whether the API key is good can't be known at the moment."
+    return _unavailable("api_keys_unavailable", detail, provider)
 
 
 def deny_api_key(provider: str, *, source: Shelf | None = None) -> Deny:
@@ -176,6 +159,10 @@ def deny_api_key(provider: str, *, source: Shelf | None = None) -> Deny:
         provider=provider,
         source=source,
     )
+
+
+def _unavailable(code: str, detail: str, provider: str) -> Unavailable:
+    return Unavailable(code=code, reason=code, detail=detail, provider=provider)
 
 
 def _sentence(description: str) -> str:

@@ -6,26 +6,21 @@ invents some pushes out none that is good.
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final, TypeAlias
-
-import structlog
 
 from ext_authz.cache import BoundedCache
 from ext_authz.issuer_client import IssuerClient, IssuerEndpoint, IssuerError
+from ext_authz.jose import strict_object
+from ext_authz.questions import Questions
 
 INACTIVE_SECONDS: Final = 5.0
 """How long a token that was not active is not asked about again."""
-MOST_AT_ONCE: Final = 256
-"""Questions at a time; more are refused at once."""
 _OK: Final = 200
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +64,7 @@ class Introspections:
         self._count = count
         self._active: BoundedCache[Active] = BoundedCache(entries)
         self._inactive: BoundedCache[Inactive] = BoundedCache(max(1, entries // 10))
-        self._running: dict[bytes, asyncio.Task[bool]] = {}
+        self._questions: Questions[Known] = Questions("token introspection")
 
     def known(self, asked: Introspection, token: str) -> Known | None:
         """What is known of a token now; ``None`` when its issuer has to be asked."""
@@ -77,46 +72,31 @@ class Introspections:
         return self._active.get(digest, now) or self._inactive.get(digest, now)
 
     async def obtain(self, asked: Introspection, token: str, *, patience: float) -> bool:
-        """Ask the issuer, and wait up to ``patience`` seconds; whether it has answered.
-
-        A question that takes longer goes on: its answer is for who comes next.
-        """
+        """Ask the issuer, and wait up to ``patience`` seconds; whether it has answered."""
         digest = _digest(asked, token)
-        task = self._running.get(digest)
-        if task is None:
-            if len(self._running) >= MOST_AT_ONCE:
-                return False
-            task = asyncio.create_task(self._ask(asked, token, digest), name="token introspection")
-            self._running[digest] = task
-        done, _ = await asyncio.wait({task}, timeout=patience)
-        return task.result() if done else False
+        question = partial(self._ask, asked, token, digest)
+        return await self._questions.ask(asked.provider, digest, question, patience=patience) is not None
 
     async def aclose(self) -> None:
         """End what runs."""
-        tasks = set(self._running.values())
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._questions.aclose()
 
-    async def _ask(self, asked: Introspection, token: str, digest: bytes) -> bool:
+    async def _ask(self, asked: Introspection, token: str, digest: bytes) -> Known:
         try:
             form = {"token": token, "token_type_hint": "access_token"}
             found = read_introspection(*await self._client.post(asked.endpoint, form))
-        except IssuerError as error:
+        except IssuerError:
             self._count(asked.provider, "failure")
-            _log.warning("a token could not be introspected", provider=asked.provider, reason=str(error))
-            return False
-        finally:
-            del self._running[digest]
+            raise
+        now = self._wall()
         if isinstance(found, Active):
             self._count(asked.provider, "active")
-            until = self._wall() + asked.ttl
-            self._active.put(digest, replace(found, until=until), ends_at=until)
+            found = replace(found, until=now + asked.ttl)
+            self._active.put(digest, found, ends_at=found.until)
         else:
             self._count(asked.provider, "inactive")
-            self._inactive.put(digest, found, ends_at=self._wall() + min(INACTIVE_SECONDS, asked.ttl))
-        return True
+            self._inactive.put(digest, found, ends_at=now + min(INACTIVE_SECONDS, asked.ttl))
+        return found
 
 
 def read_introspection(status: int, body: bytes) -> Known:
@@ -127,11 +107,8 @@ def read_introspection(status: int, body: bytes) -> Known:
     """
     if status != _OK:
         raise IssuerError(f"answered {status}")
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict) or not isinstance(answer.get("active"), bool):
+    answer = strict_object(body)
+    if answer is None or not isinstance(answer.get("active"), bool):
         raise IssuerError("did not say whether the token is active")
     if not answer.pop("active"):
         return Inactive()
@@ -139,5 +116,5 @@ def read_introspection(status: int, body: bytes) -> Known:
 
 
 def _digest(asked: Introspection, token: str) -> bytes:
-    parts = (asked.provider, asked.endpoint.uri, asked.endpoint.client_id, token)
+    parts = (asked.provider, asked.endpoint.uri, asked.endpoint.client_id, str(asked.ttl), token)
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).digest()

@@ -12,10 +12,12 @@ from urllib.parse import quote_plus
 import httpx
 
 from ext_authz.key_uri import is_loopback
+from servicekit.outside_http import PLAIN, BodyError, OutsideClients, read_body
 
 DEADLINE: Final = 5.0
 """Seconds for everything: names, connection, TLS, body."""
-MAX_BODY: Final = 64 * 1024
+MAX_BODY: Final = 16 * 1024
+"""Bytes: tokens have to fit into headers and cookies, and what is said of them is remembered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ class IssuerClient:
 
     def __init__(self, *, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients = OutsideClients()
 
     async def post(self, endpoint: IssuerEndpoint, form: Mapping[str, str]) -> tuple[int, bytes]:
         """Status and body.
@@ -50,40 +52,24 @@ class IssuerClient:
                 return await self._post(endpoint, dict(form))
         except TimeoutError:
             raise IssuerError(f"no answer within {self._deadline:g} s") from None
+        except BodyError as error:
+            raise IssuerError(str(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise IssuerError(type(error).__name__) from None
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()
+        await self._clients.aclose()
 
     async def _post(self, endpoint: IssuerEndpoint, form: dict[str, str]) -> tuple[int, bytes]:
-        headers = {"accept": "application/json", "accept-encoding": "identity"}
+        headers = {"accept": "application/json", **PLAIN}
         if endpoint.client_secret is None:
             form["client_id"] = endpoint.client_id
         else:
             headers["authorization"] = _basic(endpoint.client_id, endpoint.client_secret)
-        client = self._client(direct=is_loopback(endpoint.uri))
+        client = self._clients.client(direct=is_loopback(endpoint.uri))
         async with client.stream("POST", endpoint.uri, data=form, headers=headers) as response:
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise IssuerError("answered with a content encoding that was not asked for")
-            body = bytearray()
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise IssuerError(f"answered with more than {MAX_BODY} bytes")
-            return response.status_code, bytes(body)
-
-    def _client(self, *, direct: bool) -> httpx.AsyncClient:
-        client = self._clients.get(direct)
-        if client is None:
-            # A proxy of the environment is for the world outside, never for this machine.
-            tls = httpx.create_ssl_context(trust_env=True)
-            client = httpx.AsyncClient(verify=tls, trust_env=not direct, follow_redirects=False)
-            self._clients[direct] = client
-        return client
+            return response.status_code, await read_body(response, MAX_BODY)
 
 
 def _basic(client_id: str, secret: bytes) -> str:

@@ -10,6 +10,7 @@ import httpx
 from ext_authz.errors import KeyFetchError
 from ext_authz.key_uri import is_loopback
 from ext_authz.keys import MAX_SET_BYTES
+from servicekit.outside_http import PLAIN, BodyError, OutsideClients, read_body
 
 DEADLINE: Final = 5.0
 """Seconds for everything: names, connection, TLS, redirects, body."""
@@ -34,7 +35,7 @@ class HttpKeyFetcher:
     def __init__(self, *, deadline: float = DEADLINE, max_bytes: int = MAX_SET_BYTES) -> None:
         self._deadline = deadline
         self._max_bytes = max_bytes
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients = OutsideClients()
 
     async def fetch(self, uri: str) -> bytes:
         """See :meth:`FetchKeys.fetch`."""
@@ -48,16 +49,11 @@ class HttpKeyFetcher:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()
+        await self._clients.aclose()
 
     async def _follow(self, uri: str) -> bytes:
-        client = self._client(direct=is_loopback(uri))
-        # Nothing compressed: a small answer must not become a large one here.
-        request = client.build_request(
-            "GET", uri, headers={"accept": "application/json", "accept-encoding": "identity"}
-        )
+        client = self._clients.client(direct=is_loopback(uri))
+        request = client.build_request("GET", uri, headers={"accept": "application/json", **PLAIN})
         origin = _origin(request.url)
         for _ in range(MAX_REDIRECTS + 1):
             response = await client.send(request, stream=True)
@@ -74,23 +70,10 @@ class HttpKeyFetcher:
     async def _body(self, response: httpx.Response) -> bytes:
         if response.status_code != httpx.codes.OK:
             raise KeyFetchError(f"answered {response.status_code}")
-        if response.headers.get("content-encoding", "identity") != "identity":
-            raise KeyFetchError("answered with a content encoding that was not asked for")
-        body = bytearray()
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) > self._max_bytes:
-                raise KeyFetchError(f"answered with more than {self._max_bytes} bytes")
-        return bytes(body)
-
-    def _client(self, *, direct: bool) -> httpx.AsyncClient:
-        client = self._clients.get(direct)
-        if client is None:
-            # A proxy of the environment is for the world outside, never for this machine; its authorities are for both.
-            tls = httpx.create_ssl_context(trust_env=True)
-            client = httpx.AsyncClient(verify=tls, trust_env=not direct, follow_redirects=False)
-            self._clients[direct] = client
-        return client
+        try:
+            return await read_body(response, self._max_bytes)
+        except BodyError as error:
+            raise KeyFetchError(str(error)) from None
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

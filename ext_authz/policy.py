@@ -19,10 +19,11 @@ from ext_authz.key_place import key_source, no_keys
 from ext_authz.rules import KEY_PREFIX, ApiKeyCheck, ApiKeyHash, JwtCheck, Rule, TokenGroup
 from ext_authz.token_places import DEFAULT_PLACES, finder
 from servicekit.contracts import ApiKeyProvider, AuthPolicy, AuthRule, AuthRules, JwtProvider, Provider, TokenPlace
+from servicekit.contracts.auth_policy import TIER_PATTERN
 from servicekit.secret_reference import NO_SECRETS, Secrets
 
 _HEADER_NAME: Final = re.compile(r"[a-z0-9!#$%&'*+\-.^_`|~]+")
-_TIER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
+_TIER: Final = re.compile(TIER_PATTERN)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749 §3.3
 _PLACE_NAME: Final = re.compile(r"[A-Za-z0-9._~-]{1,128}")

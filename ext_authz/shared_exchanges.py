@@ -47,7 +47,10 @@ class SharedExchanges:
         name = _name(endpoint, refresh_token)
         try:
             left = await self._outcome_or_turn(name)
-        except (RedisError, OSError, TimeoutError) as error:
+        except TimeoutError:
+            # To ask as well would be the second use that the issuer takes for theft.
+            raise IssuerError("another replica asks, and is not done in time") from None
+        except (RedisError, OSError) as error:
             _log.warning("replicas can't tell each other of renewed tokens", error=type(error).__name__)
             return await self._inner.exchange(endpoint, refresh_token)
         if left is not None:

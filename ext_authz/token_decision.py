@@ -20,9 +20,9 @@ from ext_authz.refusals import Reason, Refused
 from ext_authz.revocations import Revocable, revocable
 from ext_authz.rules import JwtCheck, KeySource, Rule
 from ext_authz.steps import Tell
+from servicekit.contracts.auth_policy import TIER_PATTERN
 
-_TIER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
-
+_TIER: Final = re.compile(TIER_PATTERN)
 
 KeysOf: TypeAlias = Callable[[KeySource], KeySet | None]
 """The keys of a source that may be used now."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -11,12 +10,11 @@ import httpx
 
 from ext_authz.credentials import TOKEN
 from ext_authz.issuer_client import IssuerClient, IssuerEndpoint, IssuerError
+from ext_authz.jose import strict_object
 
 _TOKEN: Final = re.compile(TOKEN)
 _VSCHARS: Final = re.compile(r"[\x20-\x7e]+")
 _LONGEST_LIFE: Final = 10 * 365 * 86_400
-_REFUSALS: Final = frozenset({"invalid_grant"})
-"""Errors that are about the refresh token (RFC 6749 §5.2): all others are the gateway's or the issuer's fault."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,10 +64,10 @@ def read_answer(status: int, body: bytes) -> Renewed:
         RefreshRefusedError: the refresh token is not good.
         IssuerError: it is no answer that can be used.
     """
-    answer = _object(body)
+    answer = strict_object(body) or {}
     if status != httpx.codes.OK:
-        error = answer.get("error")
-        if status == httpx.codes.BAD_REQUEST and error in _REFUSALS:
+        # All other errors (RFC 6749 §5.2) are the gateway's fault, or the issuer's.
+        if status == httpx.codes.BAD_REQUEST and answer.get("error") == "invalid_grant":
             raise RefreshRefusedError
         raise IssuerError(f"answered {status}")
     token, kind = answer.get("access_token"), answer.get("token_type")
@@ -78,14 +76,6 @@ def read_answer(status: int, body: bytes) -> Renewed:
     if not isinstance(kind, str) or kind.lower() != "bearer":
         raise IssuerError("answered with a token that is not a bearer token")
     return Renewed(access_token=token, expires_in=_seconds(answer), refresh_token=_refresh_token(answer))
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        value = None
-    return value if isinstance(value, dict) else {}
 
 
 def _seconds(answer: dict[str, Any]) -> int | None:

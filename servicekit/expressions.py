@@ -50,25 +50,24 @@ def compile_expression(text: str) -> Expression:
     Raises:
         ExpressionError: it is none, names what there is not, or is not about yes and no.
     """
-    if not text.isascii() and any(0xD800 <= ord(character) <= 0xDFFF for character in text):
-        raise ExpressionError("it is not Unicode")
     try:
-        return _checked(text, about_request=False)
-    except RuntimeError as error:
-        if "'request" not in str(error):
-            raise ExpressionError(_reason(error)) from None
-    try:
-        return _checked(text, about_request=True)
+        text.encode()
+        whole = _compiled(text, about_request=True)
+    except UnicodeEncodeError:
+        raise ExpressionError("it is not Unicode") from None
     except RuntimeError as error:
         raise ExpressionError(_reason(error)) from None
-
-
-def _checked(text: str, *, about_request: bool) -> Expression:
-    compiled = _environment(about_request=about_request).compile(text)
-    kind = compiled.return_type().name()
+    kind = whole.return_type().name()
     if kind not in ("BOOL", "DYN"):
         raise ExpressionError(f"it gives {kind}, and has to be true or false")
-    return Expression(text, about_request, compiled)
+    try:
+        return Expression(text, False, _compiled(text, about_request=False))
+    except RuntimeError:  # it names the request
+        return Expression(text, True, whole)
+
+
+def _compiled(text: str, *, about_request: bool) -> cel.Expression:
+    return _environment(about_request=about_request).compile(text)
 
 
 @lru_cache(maxsize=2)

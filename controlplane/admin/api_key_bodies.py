@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from controlplane.admin.errors import ApiError, MistakeOut, invalid, pointer_to
+from controlplane.admin.errors import ApiError, MistakeOut, invalid, mistakes_of
+from controlplane.admin.parameters import PrintableText
 from controlplane.model import ApiKeyProvider, Gateway
+from servicekit.contracts.auth_policy import TIER_PATTERN
 
 LONGEST_LIFE: Final = timedelta(days=3660)
 LONGEST_OVERLAP: Final = 90 * 86_400
 _MOST_METADATA: Final = 16
 
-
-def _check_printable(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("printable characters, and no space at either end")
-    return text
-
-
-_Text = Annotated[str, AfterValidator(_check_printable)]
 _Scope = Annotated[str, Field(max_length=100, pattern=r"^[\x21\x23-\x5b\x5d-\x7e]+$")]
+_MetadataName = Annotated[PrintableText, Field(min_length=1, max_length=64)]
+_MetadataText = Annotated[PrintableText, Field(max_length=256)]
 
 
 class ApiKeyChangeIn(BaseModel):
@@ -31,15 +27,13 @@ class ApiKeyChangeIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    owner: Annotated[_Text, Field(min_length=1, max_length=128)]
+    owner: Annotated[PrintableText, Field(min_length=1, max_length=128)]
     """Whose it is. Limits `by: user` count the keys of one owner together."""
-    tier: str = Field(default="", max_length=64, pattern=r"^[A-Za-z0-9._~-]*$")
+    tier: str = Field(default="", pattern=f"^({TIER_PATTERN})?$")
     """What the owner is worth, for limits with `tiers`."""
     scopes: list[_Scope] = Field(default=[], max_length=32)
     """What it grants (RFC 6749 §3.3), for routes that ask for `scopes`."""
-    metadata: dict[Annotated[_Text, Field(min_length=1, max_length=64)], Annotated[_Text, Field(max_length=256)]] = (
-        Field(default={}, max_length=_MOST_METADATA)
-    )
+    metadata: dict[_MetadataName, _MetadataText] = Field(default={}, max_length=_MOST_METADATA)
     """What you want to remember of it. It stays here: no proxy and no upstream gets it."""
     expires_at: Annotated[AwareDatetime | None, Field(strict=False)] = None
     """When it ends; null for never."""
@@ -102,7 +96,7 @@ def read_new(value: object, live: Gateway | None, now: datetime) -> ApiKeyIn:
     try:
         wanted = ApiKeyIn.model_validate(value)
     except ValidationError as error:
-        raise _refused(_mistakes(error)) from None
+        raise _refused(mistakes_of(error.errors(include_url=False, include_input=False))) from None
     mistakes = [*_provider_mistakes(wanted.provider, live), *_time_mistakes(wanted, now)]
     if mistakes:
         raise _refused(mistakes)
@@ -118,7 +112,7 @@ def read_change(value: object, now: datetime) -> ApiKeyChangeIn:
     try:
         wanted = ApiKeyChangeIn.model_validate(value)
     except ValidationError as error:
-        raise _refused(_mistakes(error)) from None
+        raise _refused(mistakes_of(error.errors(include_url=False, include_input=False))) from None
     if mistakes := list(_time_mistakes(wanted, now)):
         raise _refused(mistakes)
     return wanted
@@ -133,16 +127,11 @@ def read_rotation(value: object) -> RotationIn:
     try:
         return RotationIn.model_validate(value)
     except ValidationError as error:
-        raise _refused(_mistakes(error)) from None
+        raise _refused(mistakes_of(error.errors(include_url=False, include_input=False))) from None
 
 
 def _refused(mistakes: list[MistakeOut]) -> ApiError:
     return invalid(mistakes, detail="This is no API key that there could be.", code="invalid-request")
-
-
-def _mistakes(error: ValidationError) -> list[MistakeOut]:
-    found: list[Any] = error.errors(include_url=False, include_input=False)
-    return [MistakeOut(pointer=pointer_to(one["loc"]), code=str(one["type"]), message=str(one["msg"])) for one in found]
 
 
 def _provider_mistakes(name: str, live: Gateway | None) -> Iterator[MistakeOut]:

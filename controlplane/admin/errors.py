@@ -63,6 +63,13 @@ def mistake_of(problem: Problem, pointer: str | None = None) -> MistakeOut:
     )
 
 
+def mistakes_of(errors: Iterable[Mapping[str, Any]]) -> list[MistakeOut]:
+    """What pydantic found wrong with what was sent."""
+    return [
+        MistakeOut(pointer=pointer_to(one["loc"]), code=str(one["type"]), message=str(one["msg"])) for one in errors
+    ]
+
+
 def invalid(
     mistakes: Sequence[MistakeOut], *, detail: str, code: str, unlisted: int = 0, status: int = 422
 ) -> ApiError:
@@ -118,12 +125,8 @@ def install(app: FastAPI) -> None:
 
     async def from_validation(_request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this type only
-        mistakes = [
-            MistakeOut(pointer=pointer_to(one["loc"]), code=str(one["type"]), message=str(one["msg"]))
-            for one in error.errors()
-        ]
         detail = "The request does not have the form that is expected."
-        return invalid(mistakes, detail=detail, code="invalid-request").response
+        return invalid(mistakes_of(error.errors()), detail=detail, code="invalid-request").response
 
     async def from_a_mistake_of_ours(_request: Request, _error: Exception) -> Response:
         # The server logs it; what it is about is nobody else's business.

@@ -1,13 +1,22 @@
-"""Parameters that several operations take."""
+"""Parameters and members that several operations take."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 from fastapi import Header, Path, Query
+from pydantic import AfterValidator
 
 from controlplane.store import LARGEST_NUMBER
 
+
+def _check_printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("printable characters, and no space at either end")
+    return text
+
+
+PrintableText = Annotated[str, AfterValidator(_check_printable)]
 Number = Annotated[int, Path(ge=1, le=LARGEST_NUMBER, description="The number of a revision.")]
 Before = Annotated[
     int | None, Query(ge=1, le=LARGEST_NUMBER, description="Only below this number: `before` of the page before.")

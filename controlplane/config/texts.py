@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import InitErrorDetails
 
 from controlplane.config.base import mistake
+from servicekit.contracts.auth_policy import TIER_PATTERN
 from servicekit.contracts.data_plane import RESERVED_PREFIX
 
 _NAME = r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$"
@@ -116,7 +117,7 @@ Name = Annotated[str, _name_check, AfterValidator(_check_not_reserved), _name_sc
 """What other parts of the document refer to."""
 
 _tier_check, _tier_schema = _matching(
-    r"^[A-Za-z0-9._~-]{1,64}$", "tier", "this cannot be a tier", "1 to 64 letters, digits, '.', '_', '~' or '-'"
+    f"^{TIER_PATTERN}$", "tier", "this cannot be a tier", "1 to 64 letters, digits, '.', '_', '~' or '-'"
 )
 TierName = Annotated[str, _tier_check, _tier_schema]
 """What callers are worth, as ext_authz tells it."""

@@ -12,6 +12,7 @@ from controlplane.discovery.errors import DiscoveryError
 from controlplane.discovery.reading import LastReading
 from controlplane.discovery.targets import MAX_BYTES
 from controlplane.model import Endpoint
+from servicekit.outside_http import PLAIN, BodyError, read_body
 
 _TAG = re.compile(r'(?:W/)?"[!#-~]{0,1000}"')
 """RFC 9110 §8.8.3."""
@@ -54,13 +55,14 @@ class HttpList:
                 return await self._ask()
         except TimeoutError:
             raise DiscoveryError(f"no answer within {self._timeout:g} s") from None
+        except BodyError as error:
+            raise DiscoveryError(str(error)) from None
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             # Its text may repeat the URL.
             raise DiscoveryError(f"no answer: {type(error).__name__}") from None
 
     async def _ask(self) -> tuple[bytes, str] | None:
-        # Nothing compressed: a small answer must not become a large one here.
-        headers = {"accept": "application/json, application/yaml", "accept-encoding": "identity"}
+        headers = {"accept": "application/json, application/yaml", **PLAIN}
         if self._tag:
             headers["if-none-match"] = self._tag
         async with self._client.stream("GET", self._url, headers=headers) as response:
@@ -68,16 +70,5 @@ class HttpList:
                 return None
             if response.status_code != httpx.codes.OK:
                 raise DiscoveryError(f"answered {response.status_code}")
-            if response.headers.get("content-encoding", "identity") != "identity":
-                raise DiscoveryError("answered with a content encoding that was not asked for")
             tag = response.headers.get("etag", "")
-            return await _body(response), tag if _TAG.fullmatch(tag) else ""
-
-
-async def _body(response: httpx.Response) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_raw():
-        body += chunk
-        if len(body) > MAX_BYTES:
-            raise DiscoveryError(f"answered with more than {MAX_BYTES // 1024} KiB")
-    return bytes(body)
+            return await read_body(response, MAX_BYTES), tag if _TAG.fullmatch(tag) else ""

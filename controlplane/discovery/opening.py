@@ -6,14 +6,13 @@ import asyncio
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
-
 from controlplane.discovery.file_list import FileList
 from controlplane.discovery.http_list import HttpList
 from controlplane.discovery.sources import Lists
 from controlplane.model import TargetList
 from servicekit.address import Address
 from servicekit.opened_folder import OpenedFolder
+from servicekit.outside_http import OutsideClients
 
 AT_ONCE: Final = 64
 """Fetches that may be under way."""
@@ -25,31 +24,18 @@ class ListOpener:
     def __init__(self, folder: OpenedFolder) -> None:
         self._folder = folder
         self._at_once = asyncio.Semaphore(AT_ONCE)
-        self._clients: dict[bool, httpx.AsyncClient] = {}
+        self._clients = OutsideClients()
 
     def __call__(self, where: TargetList) -> Lists:
         """The list; nothing is read yet."""
         if where.kind == "file":
             return FileList(self._folder, where.place)
-        client = self._client(direct=_stays_here(where.place))
+        client = self._clients.client(direct=_stays_here(where.place))
         return HttpList(client, where.place, timeout=where.timeout, at_once=self._at_once)
 
     async def aclose(self) -> None:
         """Close the connections."""
-        for client in self._clients.values():
-            await client.aclose()
-        self._clients.clear()
-
-    def _client(self, *, direct: bool) -> httpx.AsyncClient:
-        """A proxy of the environment is for the world outside, never for this machine."""
-        if direct not in self._clients:
-            self._clients[direct] = httpx.AsyncClient(
-                verify=httpx.create_ssl_context(trust_env=True),
-                trust_env=not direct,
-                follow_redirects=False,
-                timeout=None,  # noqa: S113 -- each list has its own, for everything together
-            )
-        return self._clients[direct]
+        await self._clients.aclose()
 
 
 def _stays_here(url: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 from gateway.errors import CommandError
 
@@ -20,3 +21,15 @@ def parse_duration(text: str) -> float:
     if match is None:
         raise CommandError(f"{text!r} is not a duration: write 250ms, 5s, 1m, 2h or 1d")
     return float(match["amount"]) * _SECONDS[match["unit"]]
+
+
+def moment_in(lifetime: str) -> str:
+    """When ``lifetime`` from now is, as the API reads it.
+
+    Raises:
+        CommandError: it is no duration, or ends beyond all calendars.
+    """
+    try:
+        return (datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=parse_duration(lifetime))).isoformat()
+    except OverflowError as error:
+        raise CommandError(f"{lifetime} is longer than time lasts") from error

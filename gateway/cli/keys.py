@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.durations import moment_in
 from gateway.cli.options import ContextName, Limit
 from gateway.cli.output import Format, Output, Rows, plain, show, understood
 
@@ -56,7 +56,7 @@ def create(
         "metadata": _pairs(metadata),
     }
     if expires_in is not None:
-        asked["expires_at"] = _at(expires_in)
+        asked["expires_at"] = moment_in(expires_in)
     with admin_client(context) as client:
         made = client.send("POST", "/api-keys", body=Body.of(asked))
     _show_secret(made, output, f"for {provider}, of {owner}")
@@ -109,7 +109,7 @@ def change(
     asked: dict[str, Any] = {"owner": owner, "tier": tier, "scopes": scope, "metadata": _pairs(metadata) or None}
     asked = {name: value for name, value in asked.items() if value is not None}
     if never_expires or expires_in is not None:
-        asked["expires_at"] = None if expires_in is None else _at(expires_in)
+        asked["expires_at"] = None if expires_in is None else moment_in(expires_in)
     if not asked:
         raise CommandError("there is nothing to change: say what, as in --tier gold")
     with admin_client(context) as client:
@@ -157,16 +157,6 @@ def _pairs(written: list[str] | None) -> dict[str, str]:
         if not name or not equals:
             raise CommandError("metadata is written NAME=TEXT")
     return {name: text for name, _, text in pairs}
-
-
-def _at(lifetime: str) -> str:
-    from gateway.cli.durations import parse_duration
-    from gateway.errors import CommandError
-
-    try:
-        return (datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=parse_duration(lifetime))).isoformat()
-    except OverflowError as error:
-        raise CommandError(f"{lifetime} is longer than time lasts") from error
 
 
 def _table(page: dict[str, Any]) -> Rows:

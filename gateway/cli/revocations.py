@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.durations import moment_in
 from gateway.cli.options import ContextName, Limit
 from gateway.cli.output import Format, Output, Rows, plain, show, understood
 
@@ -43,7 +43,7 @@ def add(
     if issued_before is not None:
         asked["issued_before"] = issued_before
     if lasts is not None:
-        asked["ends_at"] = _at(lasts).isoformat()
+        asked["ends_at"] = moment_in(lasts)
     with admin_client(context) as client:
         made = client.send("POST", "/revocations", body=Body.of(asked))
     with understood():
@@ -83,16 +83,6 @@ def _one_of(**given: str | None) -> tuple[str, str]:
     if len(found) != 1:
         raise typer.BadParameter("give exactly one of --jti, --sub and --sid")
     return found[0]
-
-
-def _at(lasts: str) -> datetime:
-    from gateway.cli.durations import parse_duration
-    from gateway.errors import CommandError
-
-    try:
-        return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=parse_duration(lasts))
-    except OverflowError as error:
-        raise CommandError(f"{lasts} is longer than time lasts") from error
 
 
 def _table(page: dict[str, Any]) -> Rows:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.durations import moment_in
 from gateway.cli.options import ContextName, Limit
 from gateway.cli.output import Format, Output, Rows, plain, show, understood
 
@@ -45,7 +45,7 @@ def create(
 
     asked: dict[str, Any] = {"name": name, "role": role.value, "scopes": scope or []}
     if expires_in is not None:
-        asked["expires_at"] = _at(expires_in).isoformat()
+        asked["expires_at"] = moment_in(expires_in)
     with admin_client(context) as client:
         made = client.send("POST", "/tokens", body=Body.of(asked))
     with understood():
@@ -78,16 +78,6 @@ def revoke(
     with admin_client(context) as client:
         client.send("DELETE", path_to("tokens", token_id))
     typer.echo(f"{plain(token_id)}: revoked")
-
-
-def _at(lifetime: str) -> datetime:
-    from gateway.cli.durations import parse_duration
-    from gateway.errors import CommandError
-
-    try:
-        return datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=parse_duration(lifetime))
-    except OverflowError as error:
-        raise CommandError(f"{lifetime} is longer than time lasts") from error
 
 
 def _table(page: dict[str, Any]) -> Rows:

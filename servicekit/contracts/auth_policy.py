@@ -27,6 +27,9 @@ METADATA_PROVIDER = "provider"
 METADATA_TIER = "tier"
 """What the caller is worth, as its provider says: a text of at most 64 characters."""
 
+TIER_PATTERN = r"[A-Za-z0-9._~-]{1,64}"
+"""What can be a tier: it stands in metadata, logs and names of counters."""
+
 METADATA_SCOPES = "scopes"
 """What the caller's token grants (RFC 6749 §3.3), words separated by single spaces, sorted; at most 4 KiB."""
 

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from controlplane.admin.audit_trail import AuditTrail
 from controlplane.admin.bodies import JSON, read_json
-from controlplane.admin.errors import ApiError, MistakeOut, declared, invalid, pointer_to
-from controlplane.admin.parameters import Limit
+from controlplane.admin.errors import ApiError, MistakeOut, declared, invalid, mistakes_of
+from controlplane.admin.parameters import Limit, PrintableText
 from controlplane.admin.routing import api_router
 from controlplane.admin.security.access import Access, Needs, NeedsToWrite
 from controlplane.admin.security.identity import Role
@@ -28,15 +28,6 @@ _USUAL_TIME: Final = timedelta(days=30)
 _LONGEST_TIME: Final = timedelta(days=3660)
 _LARGEST_NUMBER: Final = 2**53 - 1
 """Beyond it Redis' numbers are no longer exact."""
-
-
-def _check_printable(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("printable characters, and no space at either end")
-    return text
-
-
-_Text = Annotated[str, AfterValidator(_check_printable)]
 
 
 class RevocationIn(BaseModel):
@@ -54,7 +45,7 @@ class RevocationIn(BaseModel):
     """For `sub` and `sid`: only tokens whose `iat` is not after this, and those without one. Now, when it is null."""
     ends_at: Annotated[AwareDatetime | None, Field(strict=False)] = None
     """When it is dropped; 30 days from now, when it is null. A token that is still valid then counts again."""
-    reason: Annotated[_Text, Field(max_length=200)] = ""
+    reason: Annotated[PrintableText, Field(max_length=200)] = ""
 
 
 class RevocationOut(BaseModel):
@@ -149,10 +140,7 @@ def _wanted(value: object, live: Gateway | None, now: datetime) -> RevocationIn:
     try:
         wanted = RevocationIn.model_validate(value)
     except ValidationError as error:
-        raise _no_revocation(
-            MistakeOut(pointer=pointer_to(one["loc"]), code=str(one["type"]), message=str(one["msg"]))
-            for one in error.errors(include_url=False, include_input=False)
-        ) from None
+        raise _no_revocation(mistakes_of(error.errors(include_url=False, include_input=False))) from None
     mistakes = [*_provider_mistakes(wanted.provider, live), *_time_mistakes(wanted, now)]
     if mistakes:
         raise _no_revocation(mistakes)

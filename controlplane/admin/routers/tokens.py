@@ -8,13 +8,13 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from controlplane.admin.audit_trail import AuditTrail
 from controlplane.admin.bodies import JSON, read_json
 from controlplane.admin.changes import no_store
-from controlplane.admin.errors import ApiError, MistakeOut, declared, invalid, pointer_to
-from controlplane.admin.parameters import Limit
+from controlplane.admin.errors import ApiError, MistakeOut, declared, invalid, mistakes_of
+from controlplane.admin.parameters import Limit, PrintableText
 from controlplane.admin.routing import api_router
 from controlplane.admin.security.access import Access, Needs, NeedsToWrite
 from controlplane.admin.security.identity import Role
@@ -27,18 +27,12 @@ _MOST_SCOPES = 20
 _LONGEST_LIFE = timedelta(days=3660)
 
 
-def _check_printable(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("printable characters, and no space at either end")
-    return text
-
-
 class TokenIn(BaseModel):
     """A token to be made."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_printable)]
+    name: Annotated[PrintableText, Field(min_length=1, max_length=100)]
     """Whom or what it is for. The history and the audit log name its bearer so."""
     role: Annotated[Role, Field(strict=False)]
     scopes: list[Annotated[str, Field(max_length=200, pattern=r"^/[!-~]*$")]] = Field(
@@ -144,10 +138,7 @@ def _wanted(value: object) -> TokenIn:
     try:
         wanted = TokenIn.model_validate(value)
     except ValidationError as error:
-        mistakes = [
-            MistakeOut(pointer=pointer_to(one["loc"]), code=str(one["type"]), message=str(one["msg"]))
-            for one in error.errors(include_url=False, include_input=False)
-        ]
+        mistakes = mistakes_of(error.errors(include_url=False, include_input=False))
         raise invalid(mistakes, detail="This is no token that could be made.", code="invalid-request") from None
     now = datetime.now(UTC)
     if wanted.expires_at is not None and not now < wanted.expires_at <= now + _LONGEST_LIFE:

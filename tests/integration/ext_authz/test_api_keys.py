@@ -10,16 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from google.protobuf.any_pb2 import Any as AnyMessage
 
-from controlplane.config import load_document
-from controlplane.resolve import resolve
-from controlplane.translate import translate_release
-from servicekit.contracts import AuthPolicy
 from tests.harness.command import ControlPlane, control_plane
 from tests.harness.echo import running_echo
-from tests.harness.envoy import envoy_settings, running_envoy, short_folder, static_bootstrap
-from tests.harness.ext_authz_process import ExtAuthzProcess, ext_authz_process
+from tests.harness.envoy import short_folder
+from tests.harness.ext_authz_process import ExtAuthzProcess
+from tests.harness.guarded_edge import gateway_of, guarded_edge
 from tests.harness.guides import document_of
 from tests.harness.ports import free_port
 from tests.harness.postgres import running_postgres
@@ -56,22 +52,13 @@ class Edge:
 
 
 @contextmanager
-def running_edge(written: str, port: int, follows: ControlPlane | None) -> Iterator[Edge]:
+def running_edge(written: str, follows: ControlPlane | None) -> Iterator[Edge]:
     """What a document becomes, with the keys of a control plane if there is one."""
-    release = translate_release(resolve(load_document(written.encode(), origin="test"), listen_address="127.0.0.1"))
-    (resource,) = release.services.of_type(AuthPolicy.TYPE_URL).values()
-    policy = AuthPolicy.decode(AnyMessage.FromString(resource.body).value)
     told = {"GATEWAY_API_KEY_SECRET": SECRET}
     if follows is not None:
         told["GATEWAY_XDS_ADDRESS"] = str(follows.xds)
-    with short_folder() as folder:
-        settings = envoy_settings(folder)
-        with (
-            ext_authz_process(folder, policy, **told) as authz,
-            running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
-        ):
-            yield Edge(client, authz)
+    with short_folder() as folder, guarded_edge(gateway_of(written), folder, **told) as (client, authz):
+        yield Edge(client, authz)
 
 
 @dataclass
@@ -107,7 +94,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             }
             plane = stack.enter_context(control_plane(folder, **told))
             planes.append(plane)
-            edges.append(stack.enter_context(running_edge(document(port=port, backend=echo.port), port, plane)))
+            edges.append(stack.enter_context(running_edge(document(port=port, backend=echo.port), plane)))
         yield Gateway(planes, edges, echo.port)
 
 
@@ -173,8 +160,7 @@ def test_without_a_control_plane(gateway: Gateway) -> None:
     plane.stop()
     try:
         assert edge.status(key) == 200
-        port = free_port()
-        with running_edge(document(port=port, backend=gateway.backend), port, plane) as late:
+        with running_edge(document(port=free_port(), backend=gateway.backend), plane) as late:
             assert late.status(key) == 503
             assert late.status("gwk_wrong") == 401
             plane.start()

@@ -13,19 +13,17 @@ from pathlib import Path
 import httpx
 import jwt
 import pytest
-from google.protobuf.any_pb2 import Any
 
 from controlplane.model import Authorization, Gateway, HeaderChanges, TokenPlace, Variable
-from controlplane.translate import translate_release
-from controlplane.xds.snapshot import Snapshot
 from ext_authz.decision import Allow
 from ext_authz.denials import Deny
 from gateway.cli.explanation import Question, ask
 from servicekit.contracts import AuthPolicy
 from tests.harness import gateways as g
 from tests.harness.echo import running_echo
-from tests.harness.envoy import envoy_settings, running_envoy, short_folder, static_bootstrap
+from tests.harness.envoy import short_folder
 from tests.harness.ext_authz_process import ExtAuthzProcess, ext_authz_process
+from tests.harness.guarded_edge import guarded_edge
 from tests.harness.idp import IdentityProvider, Reply, identity_provider
 from tests.harness.jose import SigningKey, jwks, signing_key
 from tests.harness.ports import free_port
@@ -105,12 +103,6 @@ def opened(folder: Path) -> dict[str, str]:
     return {"GATEWAY_SECRETS_DIR": str(folder), "GATEWAY_SECRET_ID": SHARED}
 
 
-def policy_in(snapshot: Snapshot) -> AuthPolicy:
-    """What ext_authz would be sent."""
-    (resource,) = snapshot.of_type(AuthPolicy.TYPE_URL).values()
-    return AuthPolicy.decode(Any.FromString(resource.body).value)
-
-
 @dataclass
 class Front:
     """A gateway whose authentication is real."""
@@ -134,13 +126,7 @@ def front() -> Iterator[Front]:
         (folder / "id").mkdir()
         (folder / "id" / "keys.pem").write_bytes(KEY.pem())
         gateway = make(port, echo.port, idp.url)
-        release = translate_release(gateway)
-        settings = envoy_settings(folder)
-        with (
-            ext_authz_process(folder, policy_in(release.services), **opened(folder)) as authz,
-            running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
-        ):
+        with guarded_edge(gateway, folder, **opened(folder)) as (client, authz):
             yield Front(client, idp, authz, gateway, folder)
 
 

@@ -11,23 +11,19 @@ from typing import Any
 
 import httpx
 import pytest
-from google.protobuf.any_pb2 import Any as AnyMessage
 from pydantic import SecretStr
 
-from controlplane.config import load_document
-from controlplane.resolve import resolve
 from controlplane.revocations import RevocationStore, RevocationStoreError, TooManyRevocationsError
-from controlplane.translate import translate_release
 from ext_authz import revocation_feed
 from ext_authz.revocation_feed import RevocationFeed
 from ext_authz.revocations import RevocationList, revocable
-from servicekit.contracts import AuthPolicy
 from servicekit.contracts.revocation import CHANGES_KEY, Revocation
 from servicekit.redis_client import redis_client
 from tests.harness.command import ControlPlane, control_plane
 from tests.harness.echo import running_echo
-from tests.harness.envoy import envoy_settings, running_envoy, short_folder, static_bootstrap
-from tests.harness.ext_authz_process import ExtAuthzProcess, ext_authz_process
+from tests.harness.envoy import short_folder
+from tests.harness.ext_authz_process import ExtAuthzProcess
+from tests.harness.guarded_edge import gateway_of, guarded_edge
 from tests.harness.jose import jwks, signing_key
 from tests.harness.ports import free_port
 from tests.harness.processes import wait_for
@@ -258,19 +254,13 @@ class Edge:
 
 
 @contextmanager
-def running_edge(document: str, port: int, redis_url: str) -> Iterator[Edge]:
+def running_edge(document: str, redis_url: str) -> Iterator[Edge]:
     """What ``document`` becomes, without a control plane."""
-    release = translate_release(resolve(load_document(document.encode(), origin="test"), listen_address="127.0.0.1"))
-    (resource,) = release.services.of_type(AuthPolicy.TYPE_URL).values()
-    policy = AuthPolicy.decode(AnyMessage.FromString(resource.body).value)
-    with short_folder() as folder:
-        settings = envoy_settings(folder)
-        with (
-            ext_authz_process(folder, policy, GATEWAY_REDIS_URL=redis_url) as authz,
-            running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
-        ):
-            yield Edge(client, authz)
+    with (
+        short_folder() as folder,
+        guarded_edge(gateway_of(document), folder, GATEWAY_REDIS_URL=redis_url) as (client, authz),
+    ):
+        yield Edge(client, authz)
 
 
 @dataclass
@@ -289,12 +279,8 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     folder = tmp_path_factory.mktemp("plane")
     keys = jwks(KEY.jwk()).decode()
     with running_valkey() as server, running_echo() as echo, ExitStack() as stack:
-        ports = [free_port(), free_port()]
-        documents = [DOCUMENT.format(port=port, backend=echo.port, jwks=keys) for port in ports]
-        edges = [
-            stack.enter_context(running_edge(document, port, server.url))
-            for document, port in zip(documents, ports, strict=True)
-        ]
+        documents = [DOCUMENT.format(port=free_port(), backend=echo.port, jwks=keys) for _ in range(2)]
+        edges = [stack.enter_context(running_edge(document, server.url)) for document in documents]
         (folder / "gateway.yaml").write_text(documents[0])
         told = {"GATEWAY_DOCUMENT": str(folder / "gateway.yaml"), "GATEWAY_REDIS_URL": server.url}
         yield Gateway(stack.enter_context(control_plane(folder, **told)), edges, server, echo.port)
@@ -337,9 +323,8 @@ def test_without_redis(gateway: Gateway) -> None:
     refused = gateway.plane.run("revocations", "add", "platform", "--sub", "bob")
     assert refused.code == 1
     assert "does not answer" in refused.err
-    port = free_port()
-    document = DOCUMENT.format(port=port, backend=gateway.backend, jwks=jwks(KEY.jwk()).decode())
-    with running_edge(document, port, gateway.valkey.url) as late:
+    document = DOCUMENT.format(port=free_port(), backend=gateway.backend, jwks=jwks(KEY.jwk()).decode())
+    with running_edge(document, gateway.valkey.url) as late:
         assert late.client.get("/", headers=bob).status_code == 503
         gateway.valkey.start()
         late.until(bob, 200)

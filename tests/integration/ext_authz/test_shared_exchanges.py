@@ -26,11 +26,15 @@ class Issuer:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.error: Exception | None = None
+        self.has_been_asked, self.may_answer = asyncio.Event(), asyncio.Event()
+        self.may_answer.set()
 
     async def exchange(self, _endpoint: IssuerEndpoint, refresh_token: str) -> Renewed:
         """As :class:`ExchangeTokens`."""
         self.asked.append(refresh_token)
+        self.has_been_asked.set()
         await asyncio.sleep(0.2)
+        await self.may_answer.wait()
         if self.error is not None:
             raise self.error
         return Renewed(access_token=f"a{len(self.asked)}", expires_in=60, refresh_token="next")
@@ -84,6 +88,21 @@ async def test_a_refusal_is_known_too(valkey: Valkey) -> None:
         issuer.error = None
         assert (await other.exchange(ENDPOINT, "later")).access_token
         assert issuer.asked == ["refused", "later", "later"]
+
+
+async def test_nobody_asks_beside_another(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits in vain for another replica gives up: a second use would end the session."""
+    monkeypatch.setattr(shared_exchanges, "DEADLINE", 0.1)
+    issuer = Issuer()
+    issuer.may_answer.clear()
+    async with replicas(valkey, issuer, 2) as (one, other):
+        first = asyncio.create_task(one.exchange(ENDPOINT, "slow"))
+        await issuer.has_been_asked.wait()
+        with pytest.raises(IssuerError, match="another replica"):
+            await other.exchange(ENDPOINT, "slow")
+        issuer.may_answer.set()
+        assert (await first).access_token
+    assert issuer.asked == ["slow"]
 
 
 async def test_without_redis() -> None:

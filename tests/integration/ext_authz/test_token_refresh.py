@@ -10,15 +10,11 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from google.protobuf.any_pb2 import Any as AnyMessage
 
-from controlplane.config import load_document
-from controlplane.resolve import resolve
-from controlplane.translate import translate_release
-from servicekit.contracts import AuthPolicy
 from tests.harness.echo import running_echo
-from tests.harness.envoy import envoy_settings, running_envoy, short_folder, static_bootstrap
-from tests.harness.ext_authz_process import ExtAuthzProcess, ext_authz_process
+from tests.harness.envoy import short_folder
+from tests.harness.ext_authz_process import ExtAuthzProcess
+from tests.harness.guarded_edge import gateway_of, guarded_edge
 from tests.harness.guides import document_of
 from tests.harness.jose import signing_key
 from tests.harness.ports import free_port
@@ -50,16 +46,7 @@ def running_front() -> Iterator[Front]:
     with short_folder() as folder, running_echo() as echo, token_issuer(KEY) as issuer:
         written = document_of("token-refresh.md").replace("port: 8000", f"port: {port}")
         written = written.replace(":8048", f":{echo.port}").replace(":8049", f":{issuer.port}")
-        gateway = resolve(load_document(written.encode(), origin="guide"), listen_address="127.0.0.1")
-        release = translate_release(gateway)
-        (resource,) = release.services.of_type(AuthPolicy.TYPE_URL).values()
-        policy = AuthPolicy.decode(AnyMessage.FromString(resource.body).value)
-        settings = envoy_settings(folder)
-        with (
-            ext_authz_process(folder, policy, GATEWAY_SECRET_CLIENT=SECRET) as authz,
-            running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
-        ):
+        with guarded_edge(gateway_of(written), folder, GATEWAY_SECRET_CLIENT=SECRET) as (client, authz):
             yield Front(client, issuer, authz)
 
 

@@ -11,17 +11,16 @@ import httpx
 import pytest
 
 from controlplane.model import Gateway
-from controlplane.translate import translate_release
 from tests.harness import gateways as g
 from tests.harness.echo import running_echo
-from tests.harness.envoy import envoy_settings, running_envoy, short_folder, static_bootstrap
-from tests.harness.ext_authz_process import ExtAuthzProcess, ext_authz_process
+from tests.harness.envoy import short_folder
+from tests.harness.ext_authz_process import ExtAuthzProcess
+from tests.harness.guarded_edge import guarded_edge
 from tests.harness.http_answers import Answered, Asked, http_answers
 from tests.harness.jose import jwks, signing_key
 from tests.harness.ports import free_port
 from tests.harness.processes import wait_for
 from tests.harness.tokens import claims
-from tests.integration.ext_authz.test_behind_envoy import policy_in
 
 KEY = signing_key("ES256", "one")
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -60,14 +59,13 @@ class Traced:
 def traced() -> Iterator[Traced]:
     """One of everything."""
     port = free_port()
-    with short_folder() as folder, running_echo() as echo, http_answers(lambda _: Answered()) as (url, asked):
-        release, settings = translate_release(make(port, echo.port)), envoy_settings(folder)
-        with (
-            ext_authz_process(folder, policy_in(release.services), GATEWAY_OTLP_ENDPOINT=url) as authz,
-            running_envoy(static_bootstrap(release.groups["edge"], settings), settings, folder=folder),
-            httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client,
-        ):
-            yield Traced(client, asked, authz)
+    with (
+        short_folder() as folder,
+        running_echo() as echo,
+        http_answers(lambda _: Answered()) as (url, asked),
+        guarded_edge(make(port, echo.port), folder, GATEWAY_OTLP_ENDPOINT=url) as (client, authz),
+    ):
+        yield Traced(client, asked, authz)
 
 
 def test_a_check_is_a_span_of_the_requests_trace(traced: Traced) -> None:

@@ -79,9 +79,20 @@ async def test_the_first_says_who_is_calling() -> None:
     assert "x-api-key" in answer.remove_headers
 
 
-@pytest.mark.parametrize(("first", "user"), [("alice", "alice"), ("", None)])
-def test_a_header_of_both_is_the_firsts(first: str, user: str | None) -> None:
+@pytest.mark.parametrize("members", [{"email": "a@example.com"}, {}])
+async def test_a_header_of_both_is_the_firsts(members: dict[str, str]) -> None:
     """Also when the first has nothing to say in it: then it is removed."""
+    asked = world(policy(jwt_provider(forward_claims={"email": "x-user-id"}), device_provider()))
+    asked.publish(DEVICE, uri=f"{DEVICES}/jwks")
+    device = DEVICE.token(claims(iss=DEVICES, sub="d1"))
+    answer = await ask(asked, token=KEY.token(claims(**members)), x_device=device)
+    assert isinstance(answer, Allow)
+    assert answer.set_headers.get("x-user-id") == members.get("email")
+    assert ("x-user-id" in answer.remove_headers) == (not members)
+
+
+def test_each_knows_the_headers_that_are_its_own() -> None:
+    """What a later one says in a header of the first's is left out."""
     rule = compile_policy(policy(jwt_provider(), device_provider()))[RULE]
     one, other = rule.parts
     assert {check.header for check in one.jwt[0].forward} == {"x-user-id"}
@@ -89,7 +100,6 @@ def test_a_header_of_both_is_the_firsts(first: str, user: str | None) -> None:
     assert one.identity_headers == {"x-user-id", "x-machine"}
     assert other.identity_headers == {"x-model", "x-machine"}
     assert (one.is_witness, other.is_witness) == (False, True)
-    assert bool(first) == (user is not None)
 
 
 async def test_scopes_and_conditions_are_about_the_first() -> None:
@@ -138,11 +148,13 @@ async def test_as_bytes() -> None:
     device = DEVICE.token(claims(iss=DEVICES, sub="d1", model="m1", tier="gold", scope="x"))
     answers = []
     for part in compile_policy(policy(jwt_provider(), device_provider()))[RULE].parts:
-        found = asked.checker._check_any(part, {"authorization": f"Bearer {token}", "x-device": device}, RequestFacts)
+        found = asked.checker._check_any(
+            part, {"authorization": f"Bearer {token}", "x-device": device}, RequestFacts, {}
+        )
         if not hasattr(found, "rendered"):
             await ask(asked, token=token, x_device=device)
             found = asked.checker._check_any(
-                part, {"authorization": f"Bearer {token}", "x-device": device}, RequestFacts
+                part, {"authorization": f"Bearer {token}", "x-device": device}, RequestFacts, {}
             )
         answers.append(found.rendered)  # type: ignore[union-attr] # by now there are keys
     response = CheckResponse.FromString(join([encode(answer) for answer in answers]))

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from ext_authz import exchanges
+from ext_authz import exchanges, questions
 from ext_authz.exchanges import Away, Exchanges, Refused
 from ext_authz.issuer_client import IssuerEndpoint, IssuerError
 from ext_authz.token_endpoint import RefreshRefusedError, Renewed
@@ -87,7 +87,7 @@ async def test_who_has_no_patience() -> None:
 
 async def test_not_too_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """More are refused at once, and those that run are ended with the service."""
-    monkeypatch.setattr(exchanges, "MOST_AT_ONCE", 2)
+    monkeypatch.setattr(questions, "MOST_AT_ONCE", 2)
     w = World()
     waiting = [asyncio.create_task(w.ask(token)) for token in ("one", "two", "one")]
     await eventually(lambda: len(w.issuer.asked) == 2, "two are asked")

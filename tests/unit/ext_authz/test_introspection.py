@@ -6,13 +6,14 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ext_authz import introspection
+from ext_authz import questions
 from ext_authz.introspection import Active, Inactive, Introspection, Introspections, read_introspection
 from ext_authz.issuer_client import IssuerClient, IssuerEndpoint, IssuerError
 from tests.harness.xds import eventually
@@ -111,7 +112,7 @@ async def test_invented_tokens_push_out_none_that_is_good() -> None:
 
 async def test_one_question_for_each_token(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many ask; not too many at a time; who has no patience goes, and the answer comes all the same."""
-    monkeypatch.setattr(introspection, "MOST_AT_ONCE", 1)
+    monkeypatch.setattr(questions, "MOST_AT_ONCE", 1)
     w = World()
     w.issuer.may_answer.clear()
     waiting = [asyncio.create_task(w.ask("good")) for _ in range(50)]
@@ -121,6 +122,13 @@ async def test_one_question_for_each_token(monkeypatch: pytest.MonkeyPatch) -> N
     w.issuer.may_answer.set()
     assert all(isinstance(found, Active) for found in await asyncio.gather(*waiting))
     assert w.issuer.asked == ["good"]
+
+
+async def test_a_ttl_that_is_shortened_counts_at_once() -> None:
+    """And not only for tokens that come after the change."""
+    w = World()
+    await w.ask("good")
+    assert w.all.known(replace(ASKED, ttl=1), "good") is None
 
 
 async def test_tokens_of_providers_are_kept_apart() -> None:

@@ -134,10 +134,10 @@ async def test_a_fault_ends_one_check_only(
     """A bug becomes a gRPC error of that check, counted; the next one is answered. Nothing of the request is said."""
     healthy = Checker.check
 
-    def faulty(self: Checker[bytes], rule_id: str, headers: Any, facts: Any) -> Any:
+    def faulty(self: Checker[bytes], rule_id: str, headers: Any, *rest: Any) -> Any:
         if headers.get("x-bug"):
             raise kind(headers.get("authorization"))
-        return healthy(self, rule_id, headers, facts)
+        return healthy(self, rule_id, headers, *rest)
 
     monkeypatch.setattr(Checker, "check", faulty)
     async with running_authz(folder, auth_policy(jwt_provider(jwks_uri=idp.url))) as authz:

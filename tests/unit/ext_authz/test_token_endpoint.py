@@ -56,9 +56,10 @@ def test_tokens_that_cannot_be_used(changes: dict[str, Any]) -> None:
         (401, "invalid_client", IssuerError),
         (500, "invalid_grant", IssuerError),
         (302, "invalid_grant", IssuerError),
+        (400, ["invalid_grant"], IssuerError),
     ],
 )
-def test_errors(status: int, error: str, raised: type[Exception]) -> None:
+def test_errors(status: int, error: object, raised: type[Exception]) -> None:
     """Only ``invalid_grant`` is about the refresh token (RFC 6749 §5.2)."""
     with pytest.raises(raised):
         read_answer(status, json.dumps({"error": error}).encode())
