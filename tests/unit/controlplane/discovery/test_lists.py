@@ -166,7 +166,7 @@ async def test_what_is_no_answer(server: ListServer, lists: ListOpener) -> None:
         assert "127.0.0.1" not in str(caught.value)
 
     server.body = b" " * (MAX_BYTES + 1)
-    await refused("more than 1024 KiB")
+    await refused(f"more than {MAX_BYTES} bytes")
     server.body, server.headers = LIST, {"content-encoding": "gzip"}
     await refused("content encoding")
     server.headers, server.status = {"location": "http://127.0.0.1:1/"}, 302
