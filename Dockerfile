@@ -1,4 +1,4 @@
-# One image for every role: gateway controlplane | ext-authz | ratelimit | telemetry | envoy.
+# One image for every role: gateway controlplane | ext-authz | ratelimit | response-cache | telemetry | envoy.
 # Needs BuildKit (the default of current Docker; DOCKER_BUILDKIT=1 for older engines).
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
@@ -19,6 +19,7 @@ COPY servicekit servicekit
 COPY controlplane controlplane
 COPY ext_authz ext_authz
 COPY ratelimit_service ratelimit_service
+COPY response_cache response_cache
 COPY telemetry telemetry
 COPY envoy envoy
 COPY gateway gateway
@@ -38,6 +39,6 @@ ENV PATH=/opt/gateway/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /var/lib/gateway
 USER 65532:65532
-EXPOSE 8000 8001 8002 18000 18001 18002 18011 18012 18013
+EXPOSE 8000 8001 8002 18000 18001 18002 18004 18011 18012 18013 18014
 ENTRYPOINT ["gateway"]
 CMD ["--help"]

@@ -15,7 +15,13 @@ from envoy_data_plane.google.protobuf import Any
 from gateway.bootstrap_tls import SecretFiles, is_ip, mutual_tls
 from gateway.envoy_settings import EnvoySettings
 from servicekit.address import Address
-from servicekit.contracts.data_plane import ADMIN_CLUSTER, EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, XDS_CLUSTER
+from servicekit.contracts.data_plane import (
+    ADMIN_CLUSTER,
+    EXT_AUTHZ_CLUSTER,
+    RATELIMIT_CLUSTER,
+    RESPONSE_CACHE_CLUSTER,
+    XDS_CLUSTER,
+)
 from servicekit.tls import require_private
 
 _HTTP_OPTIONS = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
@@ -27,7 +33,7 @@ _MAX_REQUESTS = 4096
 
 
 def bootstrap_clusters(settings: EnvoySettings, secrets: SecretFiles | None) -> list[cluster_v3.Cluster]:
-    """The control plane, the two services, and Envoy's own admin interface.
+    """The control plane, the services, and Envoy's own admin interface.
 
     Raises:
         SettingsError: an address leaves the machine and there is no TLS.
@@ -36,6 +42,7 @@ def bootstrap_clusters(settings: EnvoySettings, secrets: SecretFiles | None) -> 
         _grpc_cluster(XDS_CLUSTER, settings.xds_address, settings, secrets),
         _grpc_cluster(EXT_AUTHZ_CLUSTER, settings.ext_authz_address, settings, secrets),
         _grpc_cluster(RATELIMIT_CLUSTER, settings.ratelimit_address, settings, secrets),
+        _grpc_cluster(RESPONSE_CACHE_CLUSTER, settings.response_cache_address, settings, secrets),
         _cluster(ADMIN_CLUSTER, settings.envoy_admin, place=locality(settings)),
     ]
 

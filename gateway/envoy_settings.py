@@ -37,6 +37,9 @@ class EnvoySettings(XdsClientSettings):
     ratelimit_address: AddressSetting = Address(host="127.0.0.1", port=18002)
     """The rate-limit service."""
 
+    response_cache_address: AddressSetting = Address(host="127.0.0.1", port=18004)
+    """The response cache, for routes with `cache`."""
+
     envoy_health_bind: AddressSetting = Address(host="127.0.0.1", port=8002)
     """Where Envoy answers ``/health/live``, ``/health/ready``, ``/health/startup`` and ``/metrics``."""
 

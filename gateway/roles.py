@@ -32,6 +32,7 @@ ROLES = (
     Role("controlplane", "controlplane.settings:ControlPlaneSettings"),
     Role("ext-authz", "ext_authz.settings:ExtAuthzSettings"),
     Role("ratelimit", "ratelimit_service.settings:RateLimitSettings"),
+    Role("response-cache", "response_cache.settings:ResponseCacheSettings"),
     Role("telemetry", "telemetry.settings:TelemetrySettings"),
     Role("envoy", "gateway.envoy_process:EnvoyProcessSettings"),
     Role("demo-backend", "gateway.demo.settings:DemoBackendSettings"),

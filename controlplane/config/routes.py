@@ -12,6 +12,7 @@ from controlplane.config.address_rules import Addresses
 from controlplane.config.authorization import Authorize
 from controlplane.config.bandwidth import Bandwidth
 from controlplane.config.base import OneOf, mistake
+from controlplane.config.cache import RouteCache
 from controlplane.config.cors import RouteCors
 from controlplane.config.csrf import RouteCsrf
 from controlplane.config.durations import Duration
@@ -139,6 +140,8 @@ class Route(OneOf):
     answers that hold a secret beside what an attacker chooses (BREACH)."""
     max_body: Annotated[int, Size(least=1, most=1 << 30)] | None = None
     """The largest body of a request; 413 beyond. It is read whole before the upstream gets any of it."""
+    cache: RouteCache = None
+    """Which answers are kept and given again."""
     bandwidth: Bandwidth | None = None
     """How fast bodies pass."""
     addresses: Addresses | None = None
@@ -183,7 +186,17 @@ class Route(OneOf):
     @model_validator(mode="after")
     def _fits_its_match(self) -> Self:
         if not self.forwards:
-            for key in ("rewrite", "mirror", "request_headers", "replace", "max_body", "bandwidth", "cors", "csrf"):
+            for key in (
+                "rewrite",
+                "mirror",
+                "request_headers",
+                "replace",
+                "max_body",
+                "cache",
+                "bandwidth",
+                "cors",
+                "csrf",
+            ):
                 if key in self.model_fields_set:
                     raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
         if self.subset and self.upstream is None:
@@ -191,6 +204,18 @@ class Route(OneOf):
         by_prefix = self.rewrite.prefix or (self.redirect and self.redirect.prefix)
         if by_prefix and self.match.path_prefix is None:
             raise mistake("prefix", "only a route that matches by path_prefix has a prefix to replace", "write path")
+        self._caches_something()
         if self.authenticate_all and len(self.authenticate) <= 1:
             raise mistake("all-of-one", "authenticate_all is about several providers", "write two in authenticate")
         return self
+
+    def _caches_something(self) -> None:
+        if self.cache is None:
+            return
+        if self.match.methods and "GET" not in self.match.methods:
+            raise mistake("cache", "only answers to GET are kept, and no request by GET comes here")
+        if self.authenticate and self.cache.callers == "none":
+            hint = "write callers: each, or callers: all if all of them may see the same"
+            raise mistake("cache", "every caller shows credentials here, so no answer is kept", hint)
+        if not self.authenticate and self.cache.callers == "each":
+            raise mistake("cache", "nobody is known here by whom answers could be kept apart", "add authenticate")

@@ -39,6 +39,7 @@ from controlplane.model.policies import (
 from controlplane.model.routes import (
     Authorization,
     Bandwidth,
+    Cache,
     ClaimCondition,
     PathMatch,
     RetryPolicy,
@@ -68,6 +69,7 @@ __all__ = [
     "ApiKeyProvider",
     "Authorization",
     "Bandwidth",
+    "Cache",
     "Canary",
     "CertificateFiles",
     "CircuitBreaker",

@@ -79,6 +79,19 @@ class Bandwidth:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """Which answers are kept."""
+
+    ttl: float
+    """How long answers are fresh that say nothing of it; 0 keeps none of those."""
+    max_ttl: float
+    max_body: int
+    """Bytes."""
+    callers: Literal["none", "each", "all"]
+    """Whose: of requests without credentials, of each caller by itself, one for all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
     """When and how a request is sent again."""
 
@@ -141,6 +154,7 @@ class Route:
     cors: Cors | None = None
     idle_timeout: float | None = None
     max_duration: float | None = None
+    cache: Cache | None = None
 
     @property
     def identified_by(self) -> tuple[str, ...]:

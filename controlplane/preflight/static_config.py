@@ -25,7 +25,13 @@ from google.protobuf.message import Message
 
 from controlplane.xds import types
 from controlplane.xds.snapshot import Snapshot
-from servicekit.contracts.data_plane import EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, RUNTIME, SYSTEM_CA_SECRET
+from servicekit.contracts.data_plane import (
+    EXT_AUTHZ_CLUSTER,
+    RATELIMIT_CLUSTER,
+    RESPONSE_CACHE_CLUSTER,
+    RUNTIME,
+    SYSTEM_CA_SECRET,
+)
 
 _M = TypeVar("_M", bound=Message)
 
@@ -66,7 +72,7 @@ def _what_nodes_bring() -> Bootstrap:
     """What a snapshot may refer to without having it; where it leads does not matter here."""
     bootstrap = Bootstrap()
     bootstrap.layered_runtime.layers.add(name="gateway").static_layer.update(dict(RUNTIME))
-    for name in (EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER):
+    for name in (EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, RESPONSE_CACHE_CLUSTER):
         bootstrap.static_resources.clusters.add(name=name, type=Cluster.STATIC)
     # Secrets say where files of a node lie, which are not here: whoever names one is told to wait for it.
     bootstrap.node.id = bootstrap.node.cluster = "preflight"

@@ -8,6 +8,7 @@ from controlplane import model
 from controlplane.config import GatewayConfig
 from controlplane.config.authorization import Authorize, ClaimCondition
 from controlplane.config.bandwidth import Bandwidth
+from controlplane.config.cache import Cache
 from controlplane.config.defaults import Defaults
 from controlplane.config.retry import ANY_METHOD, Backoff, Retry
 from controlplane.config.routes import Match, Route, ValueMatch
@@ -57,6 +58,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         cors=resolve_cors(written, defaults),
         idle_timeout=written.idle_timeout,
         max_duration=written.max_duration,
+        cache=_cache(written.cache),
     )
 
 
@@ -68,6 +70,12 @@ def _bandwidth(written: Bandwidth | None) -> model.Bandwidth:
     if written is None:
         return model.Bandwidth()
     return model.Bandwidth(requests=written.requests, responses=written.responses)
+
+
+def _cache(written: Cache | None) -> model.Cache | None:
+    if written is None:
+        return None
+    return model.Cache(ttl=written.ttl, max_ttl=written.max_ttl, max_body=written.max_body, callers=written.callers)
 
 
 def _authorization(written: Authorize) -> model.Authorization | None:

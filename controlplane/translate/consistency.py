@@ -20,6 +20,7 @@ from servicekit.contracts.data_plane import (
     EXT_AUTHZ_CLUSTER,
     RATELIMIT_CLUSTER,
     RESERVED_PREFIX,
+    RESPONSE_CACHE_CLUSTER,
     SYSTEM_CA_SECRET,
     XDS_CLUSTER,
 )
@@ -29,7 +30,7 @@ RULE = AuthPolicy.TYPE_URL + "#rule"
 LIMIT = LimitPolicy.TYPE_URL + "#limit"
 
 _BOOTSTRAP: Mapping[str, frozenset[str]] = {
-    types.CLUSTER: frozenset({EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, XDS_CLUSTER}),
+    types.CLUSTER: frozenset({EXT_AUTHZ_CLUSTER, RATELIMIT_CLUSTER, RESPONSE_CACHE_CLUSTER, XDS_CLUSTER}),
     types.SECRET: frozenset({SYSTEM_CA_SECRET}),
 }
 

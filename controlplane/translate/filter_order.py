@@ -15,6 +15,7 @@ from controlplane.translate.filters.adaptive_concurrency import AdaptiveConcurre
 from controlplane.translate.filters.address_rules import AddressRulesFilter
 from controlplane.translate.filters.bandwidth import BandwidthFilter
 from controlplane.translate.filters.buffer import BufferFilter
+from controlplane.translate.filters.cache import CacheFilter
 from controlplane.translate.filters.compressor import CompressorFilter
 from controlplane.translate.filters.cors import CorsFilter
 from controlplane.translate.filters.csrf import CsrfFilter
@@ -51,26 +52,32 @@ FILTERS: tuple[HttpFilter, ...] = (
     # Responses pass these from below: what is replaced is compressed, too.
     *(CompressorFilter(algorithm) for algorithm in ("zstd", "br", "gzip")),
     CustomResponseFilter(),
+    # Only for callers let through; it sees what upstreams answer before anything takes its place, and keeps it as it
+    # is before it is compressed.
+    CacheFilter(),
     # Only the bodies of callers who were let through are kept.
     BufferFilter(),
     # Measures upstreams and no more: refusals are fast, and would count as good answers.
     ADAPTIVE_CONCURRENCY,
-    # Authorization, cache, fault injection, Wasm, Lua and transformations come here: only for callers let through.
+    # Fault injection, Wasm, Lua and transformations come here: only for callers let through.
     # Terminal: Envoy refuses a chain that does not end with it.
     RouterFilter(),
 )
 
 
-IN_PROGRESS: Mapping[str, Callable[[Route], bool]] = {
-    names.CUSTOM_RESPONSE_FILTER: lambda route: bool(route.replacements)
+WHERE_ASKED: Mapping[str, Callable[[Route], bool]] = {
+    # Work in progress, as Envoy calls it: outside its threat model.
+    names.CUSTOM_RESPONSE_FILTER: lambda route: bool(route.replacements),
+    # A node whose bootstrap is older knows no such cluster, and would refuse its listeners.
+    names.CACHE_FILTER: lambda route: route.cache is not None,
 }
-"""What Envoy calls work in progress, outside its threat model, stands in the chain only where a route asks for it. The
-first route that does, and the last, change the listeners."""
+"""What stands in the chain only where a route asks for it. The first route that does, and the last, change the
+listeners."""
 
 
 def chain(routes: Sequence[Route], listener: Listener) -> list[Entry]:
     """The filters of the connection manager of one listener of a gateway with these routes."""
-    used = [one for one in FILTERS if one.name not in IN_PROGRESS or any(map(IN_PROGRESS[one.name], routes))]
+    used = [one for one in FILTERS if one.name not in WHERE_ASKED or any(map(WHERE_ASKED[one.name], routes))]
     return [
         Entry(name=one.name, typed_config=packed(config), disabled=one.is_optional)
         for one in used

@@ -21,6 +21,10 @@ class RouteContext:
     limits: tuple[RateLimit, ...]
     clusters: Mapping[str, str] = field(default_factory=dict)
     """The cluster of each upstream."""
+    identity_headers: tuple[str, ...] = ()
+    """Headers by which upstreams of the gateway are told who is calling."""
+    response_headers: Mapping[str, str] = field(default_factory=dict)
+    """Headers that every response of the gateway has."""
 
 
 class HttpFilter(Protocol):

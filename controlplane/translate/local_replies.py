@@ -28,6 +28,7 @@ from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.struct_pb2 import Struct
 
 from controlplane.translate.wellknown import packed
+from servicekit.contracts.cache_rule import HIT_DETAILS
 from servicekit.contracts.data_plane import RESERVED_PREFIX
 from servicekit.problems import MEDIA_TYPE, problem
 
@@ -85,6 +86,7 @@ def local_reply_config(headers: Sequence[HeaderValueOption] = ()) -> LocalReplyC
     ``headers``, which all have."""
     config = LocalReplyConfig(
         mappers=[
+            ResponseMapper(filter=_details([HIT_DETAILS])),
             _kept(_any([_details(_SERVICE_DECIDED), _is_grpc()])),
             _rewritten(_details(["ext_authz_error"]), _NO_DECISION),
             _rewritten(_details(["overload", "reached_concurrency_limit"]), _OVERLOADED),

@@ -41,6 +41,9 @@ LOCAL_RATELIMIT_FILTER: Final = "envoy.filters.http.local_ratelimit"
 LATE_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.late"
 """Limits that need the identity."""
 
+CACHE_FILTER: Final = RESERVED_PREFIX + "cache"
+"""Asks the response cache. A name of our own, for the type of filter is a general one."""
+
 BUFFER_FILTER: Final = "envoy.filters.http.buffer"
 CUSTOM_RESPONSE_FILTER: Final = "envoy.filters.http.custom_response"
 ROUTER_FILTER: Final = "envoy.filters.http.router"

@@ -90,6 +90,8 @@ class Translator:
                 auth_rule=self._book.rule_for(route),
                 limits=tuple(limits[name] for name in route.rate_limits),
                 clusters={name: names.fallback_chain(self._chains[name]) for name in upstreams_of(route.action)},
+                identity_headers=self._headers,
+                response_headers=self._gateway.security_headers,
             )
 
 

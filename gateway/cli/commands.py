@@ -35,6 +35,7 @@ COMMANDS = (
     Command("controlplane", "gateway.cli.roles", "Run the control plane."),
     Command("ext-authz", "gateway.cli.roles", "Run the ext_authz service."),
     Command("ratelimit", "gateway.cli.roles", "Run the rate-limit service."),
+    Command("response-cache", "gateway.cli.roles", "Run the cache of answers."),
     Command(
         "telemetry", "gateway.cli.roles", "Run the process that makes the gateway_* metrics from Envoy's counters."
     ),

@@ -1,4 +1,4 @@
-"""``gateway controlplane | ext-authz | ratelimit | telemetry``: one process each, as containers run them."""
+"""``gateway controlplane | ext-authz | ratelimit | response-cache | telemetry``: one process each, for containers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    for command in (controlplane, ext_authz, ratelimit, telemetry):
+    for command in (controlplane, ext_authz, ratelimit, response_cache, telemetry):
         app.command()(command)
 
 
@@ -55,6 +55,13 @@ def ratelimit(
     except RulesError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+
+
+def response_cache() -> None:
+    """Run the cache of answers."""
+    from response_cache.app import main
+
+    main()
 
 
 def telemetry() -> None:

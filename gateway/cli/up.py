@@ -26,9 +26,9 @@ def up(
 ) -> None:
     """Run the whole gateway on this machine, until Ctrl-C.
 
-    Control plane, ext_authz, rate limiter, telemetry, Envoy, and a Valkey unless GATEWAY_REDIS_URL names a Redis: each
-    its own process, restarted when it dies. Their logs (JSON lines) go to standard output, what is said to you to
-    standard error.
+    Control plane, ext_authz, rate limiter, response cache, telemetry, Envoy, and a Valkey unless GATEWAY_REDIS_URL
+    names a Redis: each its own process, restarted when it dies. Their logs (JSON lines) go to standard output, what is
+    said to you to standard error.
     """
     import asyncio
 

@@ -41,6 +41,9 @@ class UpSettings(ProcessSettings):
     ratelimit_http_bind: AddressSetting = Address(host="127.0.0.1", port=18012)
     """Health and metrics of the rate limiter."""
 
+    response_cache_http_bind: AddressSetting = Address(host="127.0.0.1", port=18014)
+    """Health and metrics of the response cache."""
+
     telemetry_http_bind: AddressSetting = Address(host="127.0.0.1", port=18013)
     """Health and metrics of telemetry."""
 

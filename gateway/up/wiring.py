@@ -32,6 +32,8 @@ MANAGED = (
     "GATEWAY_NODE_ID",
     "GATEWAY_RATELIMIT_ADDRESS",
     "GATEWAY_RATELIMIT_BIND",
+    "GATEWAY_RESPONSE_CACHE_ADDRESS",
+    "GATEWAY_RESPONSE_CACHE_BIND",
     "GATEWAY_XDS_ADDRESS",
     "GATEWAY_XDS_BIND",
 )
@@ -75,6 +77,7 @@ def claims(settings: UpSettings, *, demo: bool) -> list[Claim]:
         Claim(settings.envoy_health_bind, "Envoy's health listener", "GATEWAY_ENVOY_HEALTH_BIND"),
         Claim(settings.ext_authz_http_bind, "ext_authz", "GATEWAY_EXT_AUTHZ_HTTP_BIND"),
         Claim(settings.ratelimit_http_bind, "the rate limiter", "GATEWAY_RATELIMIT_HTTP_BIND"),
+        Claim(settings.response_cache_http_bind, "the response cache", "GATEWAY_RESPONSE_CACHE_HTTP_BIND"),
         Claim(settings.telemetry_http_bind, "telemetry", "GATEWAY_TELEMETRY_HTTP_BIND"),
     ]
     if not demo:
@@ -96,6 +99,7 @@ def components(run: Run) -> list[Component]:
         _bootstrap(run),
         _ext_authz(run),
         _rate_limiter(run, needs_store),
+        _response_cache(run),
         _telemetry(run),
         *(_demo(run) if run.demo else ()),
         _envoy(run),
@@ -119,7 +123,12 @@ def _valkey(run: Run, binary: Path) -> Component:
 
 def _control_plane(run: Run) -> Component:
     settings = run.settings
-    pages = (settings.telemetry_http_bind, settings.ext_authz_http_bind, settings.ratelimit_http_bind)
+    pages = (
+        settings.telemetry_http_bind,
+        settings.ext_authz_http_bind,
+        settings.ratelimit_http_bind,
+        settings.response_cache_http_bind,
+    )
     told = {
         "GATEWAY_DOCUMENT": str(run.document.absolute()) if run.document is not None else "",
         "GATEWAY_XDS_BIND": str(run.socket("xds")),
@@ -180,6 +189,17 @@ def _redis_url(run: Run) -> str:
     return f"unix://{run.socket('valkey').path}?db=0"
 
 
+def _response_cache(run: Run) -> Component:
+    """Nobody needs it to start: without it, cached routes go to their upstreams."""
+    told = {
+        "GATEWAY_RESPONSE_CACHE_BIND": str(run.socket("response_cache")),
+        "GATEWAY_RESPONSE_CACHE_HTTP_BIND": str(run.settings.response_cache_http_bind),
+    }
+    return _process(
+        run, "response-cache", told=told, ready=run.settings.response_cache_http_bind, needs={"controlplane"}
+    )
+
+
 def _telemetry(run: Run) -> Component:
     told = {
         "GATEWAY_TELEMETRY_HTTP_BIND": str(run.settings.telemetry_http_bind),
@@ -211,6 +231,7 @@ def _for_envoy(run: Run) -> dict[str, str]:
     return {
         "GATEWAY_EXT_AUTHZ_ADDRESS": str(run.socket("ext_authz")),
         "GATEWAY_RATELIMIT_ADDRESS": str(run.socket("ratelimit")),
+        "GATEWAY_RESPONSE_CACHE_ADDRESS": str(run.socket("response_cache")),
         "GATEWAY_ENVOY_HEALTH_BIND": str(run.settings.envoy_health_bind),
         "GATEWAY_ENVOY_ADMIN": str(run.socket("envoy_admin")),
         **_for_xds_client(run, "envoy"),

@@ -18,6 +18,9 @@ EXT_AUTHZ_CLUSTER: Final = "gateway.ext_authz"
 RATELIMIT_CLUSTER: Final = "gateway.ratelimit"
 """The rate-limit service. In the bootstrap."""
 
+RESPONSE_CACHE_CLUSTER: Final = "gateway.response_cache"
+"""The response cache. In the bootstrap."""
+
 ADMIN_CLUSTER: Final = "gateway.admin"
 """Envoy's own admin interface, behind the health listener. In the bootstrap."""
 

@@ -111,7 +111,12 @@ def links(manifests: list[Manifest]) -> list[tuple[str, str, int]]:
     found = set()
     for deployment, container in containers(manifests):
         for name, value in environment(container).items():
-            if name.endswith("_ADDRESS") and ":" in value and not name.endswith("LISTEN_ADDRESS"):
+            if (
+                name.endswith("_ADDRESS")
+                and ":" in value
+                and not value.startswith("unix:")
+                and not name.endswith("LISTEN_ADDRESS")
+            ):
                 host, port = value.rsplit(":", 1)
                 found.add((deployment["metadata"]["name"], host, int(port)))
     found.add(("demo-api-gateway-ratelimit", "demo-api-gateway-valkey", 6379))

@@ -43,7 +43,9 @@ def test_every_part_comes_back_after_a_crash(name: str) -> None:
     assert SERVICES[name]["restart"] == "unless-stopped"
 
 
-@pytest.mark.parametrize("name", ["controlplane", "envoy", "ext-authz", "ratelimit", "telemetry", "valkey"])
+@pytest.mark.parametrize(
+    "name", ["controlplane", "envoy", "ext-authz", "ratelimit", "response-cache", "telemetry", "valkey"]
+)
 def test_every_part_says_whether_it_is_healthy(name: str) -> None:
     """Each part of the gateway has a health check with a deadline."""
     assert {"test", "interval", "timeout"} <= SERVICES[name]["healthcheck"].keys()
@@ -71,6 +73,7 @@ def test_the_private_key_is_mounted_by_the_grpc_peers_only() -> None:
         "envoy",
         "ext-authz",
         "ratelimit",
+        "response-cache",
     }
     assert [name for name, mounted in mounts.items() if mounted and not mounted[0].endswith(":ro")] == ["certs"]
 

@@ -15,6 +15,7 @@ from ext_authz.settings import ExtAuthzSettings
 from gateway.demo.settings import DemoBackendSettings, DemoIdpSettings
 from gateway.envoy_settings import EnvoySettings
 from ratelimit_service.settings import RateLimitSettings
+from response_cache.settings import ResponseCacheSettings
 from servicekit.settings import ProcessSettings, load_settings, variable_name
 from telemetry.settings import TelemetrySettings
 from tests.harness.chart import render
@@ -25,6 +26,7 @@ ROLES: dict[str, type[ProcessSettings]] = {
     "envoy": EnvoySettings,
     "ext-authz": ExtAuthzSettings,
     "ratelimit": RateLimitSettings,
+    "response-cache": ResponseCacheSettings,
     "telemetry": TelemetrySettings,
     "demo backend": DemoBackendSettings,
     "demo identity-provider": DemoIdpSettings,

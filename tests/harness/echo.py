@@ -29,6 +29,10 @@ class Echo(ThreadingHTTPServer):
         self.hold.set()
         self.extra: dict[str, str] = {}
         """More headers of every answer."""
+        self.body: bytes | None = None
+        """Answered instead of what was received."""
+        self.chunked = False
+        """Whether answers come in chunks, without a length."""
         self.requests: list[dict[str, Any]] = []
 
 
@@ -50,13 +54,17 @@ class _Handler(BaseHTTPRequestHandler):
             "port": self.server.port,
         }
         self.server.requests.append(received)
-        answer = json.dumps(received).encode()
+        answer = json.dumps(received).encode() if self.server.body is None else self.server.body
         self.server.hold.wait(_LONGEST_HOLD)
         self.send_response(self.server.status)
         self.send_header("content-type", "application/json")
         for name, value in self.server.extra.items():
             self.send_header(name, value)
-        self.send_header("content-length", str(len(answer)))
+        if self.server.chunked:
+            self.send_header("transfer-encoding", "chunked")
+            answer = b"%x\r\n%s\r\n0\r\n\r\n" % (len(answer), answer)
+        else:
+            self.send_header("content-length", str(len(answer)))
         self.end_headers()
         if self.command != "HEAD":
             with suppress(BrokenPipeError, ConnectionResetError):  # the gateway gave up

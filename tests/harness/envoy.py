@@ -42,6 +42,7 @@ def envoy_settings(folder: Path, **changes: Any) -> EnvoySettings:
         "xds_address": Address(path=str(folder / "xds.sock")),
         "ext_authz_address": Address(path=str(folder / "ext_authz.sock")),
         "ratelimit_address": Address(path=str(folder / "ratelimit.sock")),
+        "response_cache_address": Address(path=str(folder / "response_cache.sock")),
     }
     return EnvoySettings(**(settings | changes))
 

@@ -38,7 +38,7 @@ def test_parts_start_in_order_of_readiness(tmp_path: Path) -> None:
     waves = [{one.name for one in wave} for wave in start_waves(list(plan(tmp_path, demo=True).values()))]
     assert waves == [
         {"valkey", "controlplane", "bootstrap"},
-        {"ext-authz", "ratelimit", "telemetry", "demo-backend", "demo-identity-provider"},
+        {"ext-authz", "ratelimit", "response-cache", "telemetry", "demo-backend", "demo-identity-provider"},
         {"envoy"},
     ]
 
@@ -98,7 +98,7 @@ def test_the_document_is_named_by_its_absolute_path(tmp_path: Path) -> None:
 def test_metrics_of_all_services_are_merged(tmp_path: Path) -> None:
     """The control plane is told where they are."""
     targets = json.loads(plan(tmp_path)["controlplane"].environment["GATEWAY_METRICS_TARGETS"])
-    assert targets == [f"http://127.0.0.1:{port}/metrics" for port in (18013, 18011, 18012)]
+    assert targets == [f"http://127.0.0.1:{port}/metrics" for port in (18013, 18011, 18012, 18014)]
     assert json.loads(plan(tmp_path)["controlplane"].environment["GATEWAY_AUTH_TARGETS"]) == ["http://127.0.0.1:18011"]
 
 
