@@ -36,7 +36,7 @@ ABOUT_NODES = ("group-", "canary-")
 RECALLED = 32
 """Revisions that nodes may be on their way from when a control plane starts; changes in quick succession pile up."""
 
-RECALL_SECONDS = 1.0
+RECALL_SECONDS = 3.0
 """How long a start is held up by that."""
 
 _log = structlog.get_logger(__name__)

@@ -9,8 +9,12 @@ from typing import Final, Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-GRACE_SECONDS: Final = 30.0
-"""How long something goes on after it left the policy: a proxy may still run what names it."""
+GRACE_SECONDS: Final = 300.0
+"""How long something goes on after it left the policy: a proxy may still run what names it. One that is cut off hears
+of no change; Envoy alone waits for up to 30 s before it connects again, and the control plane may be away meanwhile."""
+
+MOST: Final = 10_000
+"""What has left and goes on, at most; what leaves soonest goes first."""
 
 
 class Retained(Generic[K, V]):
@@ -20,10 +24,12 @@ class Retained(Generic[K, V]):
 
     Args:
         grace: seconds of that while.
+        most: how many of those that leave are kept.
     """
 
-    def __init__(self, *, grace: float = GRACE_SECONDS) -> None:
+    def __init__(self, *, grace: float = GRACE_SECONDS, most: int = MOST) -> None:
         self._grace = grace
+        self._most = most
         self._entries: dict[K, tuple[float, V]] = {}
 
     def follow(self, *, before: Mapping[K, V], current: Mapping[K, V], others: Mapping[K, V], now: float) -> None:
@@ -33,6 +39,9 @@ class Retained(Generic[K, V]):
         entries |= {key: (leaves_at, value) for key, value in before.items()}
         entries |= {key: (math.inf, value) for key, value in others.items()}
         self._entries = {key: entry for key, entry in entries.items() if key not in current}
+        if len(self._entries) - len(others) > self._most:
+            last = sorted(self._entries.items(), key=lambda item: item[1][0])
+            self._entries = dict(last[len(last) - len(others) - self._most :])
 
     def get(self, key: K, now: float) -> V | None:
         """What ``key`` means outside the current policy, if anything."""

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from controlplane.xds.snapshot import ResourceSet
+from controlplane.xds.snapshot import EMPTY_SET, Resource, ResourceSet, resource_set
 
 _REMEMBERED = 256
 """Streams lag behind by different amounts, but seldom by more different ones than this."""
+
+_AND = ","
+MOST_UNITED = 16
+"""Versions that the name of a union is made of at most."""
+
+
+def united(versions: tuple[str, ...]) -> str:
+    """The version of a union of sets, of which an earlier one wins. It says what it is made of, so that a server that
+    never made this union, but knows the sets, can tell what a client has that claims it."""
+    return _AND.join(versions)
+
+
+def parts_of(version: str) -> tuple[str, ...]:
+    """What a version is made of, itself if it is of no union; nothing where it is no version of ours."""
+    parts = version.split(_AND, MOST_UNITED)
+    return tuple(parts) if len(parts) <= MOST_UNITED else ()
 
 
 class Differ:
@@ -27,9 +43,18 @@ class Differ:
         if len(self._sets) > _REMEMBERED:
             self._sets.popitem(last=False)
 
-    def recall(self, version: str) -> ResourceSet | None:
-        """The set of this version, if it was seen not long ago."""
-        return self._sets.get(version)
+    def recall(self, version: str) -> tuple[ResourceSet, bool]:
+        """What is known of the set of this version, and whether that is all of it: each of the parts of :func:`united`
+        ones that was seen not long ago.
+        """
+        parts = parts_of(version)
+        sets = [one for part in parts if (one := self._sets.get(part)) is not None]
+        if len(sets) <= 1:
+            return (sets[0] if sets else EMPTY_SET), len(parts) == len(sets) == 1
+        held: dict[str, Resource] = {}
+        for one in sets:
+            held = {**one.resources, **held}
+        return resource_set(held.values()), len(parts) == len(sets)
 
     def between(self, old: ResourceSet, new: ResourceSet) -> tuple[str, ...]:
         """Names that were added or changed, in the order of ``new``, then names that are gone."""

@@ -28,7 +28,7 @@ from controlplane.xds.peers import identities, is_private
 from controlplane.xds.refusals import Refusals
 from controlplane.xds.secrets import SecretGuard
 from controlplane.xds.services import Method, methods
-from controlplane.xds.snapshot import Resource, Snapshot, resource_set
+from controlplane.xds.snapshot import Snapshot
 from controlplane.xds.stream import Limits, Shared, StreamState
 from controlplane.xds.subscription import Answer
 from controlplane.xds.wire import encode, encode_control_plane, parse_delta, parse_sotw
@@ -37,9 +37,6 @@ _log = structlog.get_logger(__name__)
 
 _WHOLE = (types.LISTENER, types.CLUSTER)
 """Types of which a state-of-the-world response is all that there is."""
-
-_MAY_BE_NEWEST = 3
-"""How many of the last snapshots may be the last one that a client heard of."""
 
 SERVER_OPTIONS: list[tuple[str, int]] = [
     ("grpc.max_receive_message_length", 32 * 1024 * 1024),  # a reconnecting node lists all that it has
@@ -134,17 +131,12 @@ class XdsServer:
         since would be taken from the client before its routes change.
 
         Args:
-            snapshots: of one group, newest first. On the way from one to the next what was leaving was still sent, so
-                clients may have several of them united.
+            snapshots: of one group, newest first. On the way from one to the next what was leaving was still sent, and
+                the version of such a union says what it is made of.
         """
-        for type_url in _WHOLE:
-            for newest in range(min(_MAY_BE_NEWEST, len(snapshots))):
-                held: dict[str, Resource] = {}
-                for snapshot in snapshots[newest:]:
-                    older = snapshot.of_type(type_url)
-                    if not held or older.keys() - held.keys():
-                        held = {**older, **held}
-                        self._shared.differ.remember(resource_set(held.values()))
+        for snapshot in reversed(snapshots):
+            for type_url in _WHOLE:
+                self._shared.differ.remember(snapshot.set_of(type_url))
 
     def drain(self) -> None:
         """End every stream, each between two responses, and take no new ones: clients go to another replica."""

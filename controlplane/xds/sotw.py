@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from controlplane.xds import types
-from controlplane.xds.changes import Differ
-from controlplane.xds.knowledge import ABSENT
+from controlplane.xds.changes import MOST_UNITED, Differ, parts_of, united
+from controlplane.xds.knowledge import ABSENT, UNSURE
 from controlplane.xds.messages import Response, SotwRequest
 from controlplane.xds.snapshot import Resource, ResourceSet, resource_set
 from controlplane.xds.subscription import Answer, Outstanding, Pending, Subscription, fit
@@ -32,6 +32,8 @@ class SotwSubscription(Subscription):
         self._claim = ""
         """The version that a reconnecting client says it holds, until there is something to compare it with."""
         self._last_content: Mapping[str, Resource] = {}
+        self._made_of: tuple[str, ...] = ()
+        """The versions of which the last content is the union, newest first; empty when nobody could claim it."""
         self._sent_target = ""
         """Version of what the last response was made from."""
         self._whole_refused = False
@@ -82,13 +84,16 @@ class SotwSubscription(Subscription):
         claim, self._claim = self._claim, ""
         if not (self._whole and self.interest.wildcard and not self.interest.names):
             return
-        held = self.target if claim == self.target.version else self._differ.recall(claim)
-        if held is not None:
+        held, is_all = (self.target, True) if claim == self.target.version else self._differ.recall(claim)
+        self._found = None
+        if is_all:
             self.knowledge.settle(held)
-            self._last_content = held.resources
+            self._last_content, self._made_of = held.resources, parts_of(claim)
             self.progress.acked_version = claim
-            self._found = None
             self._greet = False
+        else:
+            self.knowledge.learn(dict.fromkeys(held.resources, UNSURE))
+            self._last_content, self._made_of = held.resources, ()
 
     def _refuse(self, outstanding: Outstanding) -> None:
         if self._whole:
@@ -116,12 +121,16 @@ class SotwSubscription(Subscription):
     def _compose_whole(self, target: ResourceSet, pending: Pending, *, removals: bool, now: float) -> Response:
         kept = {} if removals else {n: self._last_content[n] for n in pending.gone if n in self._last_content}
         content, version = self._wanted(target), target.version
-        if not self.interest.wildcard:
-            version += _IN_PART
+        made_of: tuple[str, ...] = (version,)
+        self._differ.remember(target)
         if kept:
             union = resource_set([*content.values(), *kept.values()])
-            content, version = union.resources, union.version
             self._differ.remember(union)
+            made_of = self._united_with(target, union)
+            content, version = union.resources, united(made_of)
+        if not self.interest.wildcard:
+            made_of = ()
+            version += _IN_PART
         response = self._emit(
             version=version, content=tuple(content.values()), told={}, news=pending.upserts, delta=False, now=now
         )
@@ -132,10 +141,17 @@ class SotwSubscription(Subscription):
         else:
             self.knowledge.settle(target)
             self._found = None
-        self._last_content = content
+        self._last_content, self._made_of = content, made_of
         self._sent_target = target.version
         self._whole_refused = False
         return response
+
+    def _united_with(self, target: ResourceSet, union: ResourceSet) -> tuple[str, ...]:
+        """What the ``union`` of ``target`` and the last content is made of, as far as that can be said."""
+        if not self._made_of or not self._last_content.keys() <= union.resources.keys():
+            return (union.version,)
+        made_of = (target.version, *(version for version in self._made_of if version != target.version))
+        return made_of if len(made_of) <= MOST_UNITED else (*made_of[: MOST_UNITED - 1], union.version)
 
     def _wanted(self, target: ResourceSet) -> Mapping[str, Resource]:
         if self.interest.wildcard:

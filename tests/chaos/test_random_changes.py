@@ -43,8 +43,9 @@ KNOWN_GAPS = {("sotw", "NC"): 30.0}
 """Which Envoy may lose requests by which of its response flags, and for how many seconds since the first change that a
 new control plane has live.
 
-NC: a state-of-the-world client that comes back in the middle of a change may lose old clusters before its routes go;
-Envoy may wait so long before it comes back.
+NC: a state-of-the-world client that comes back in the middle of many changes may lose old clusters before its routes
+go, where a busy machine does not compile all the revisions that its clusters are of; Envoy may wait so long before it
+comes back.
 """
 
 pytestmark = pytest.mark.timeout(60 + 2 * CHANGES)

@@ -283,12 +283,39 @@ async def test_a_client_of_a_server_that_is_gone_keeps_what_its_routes_may_need(
         await stream.send(CDS, version_info=before.version(CDS))
         assert contents(await stream.accept()) == [b"1", b"1", b"1"]
     async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
-        plane.xds.remember([after, before, first])
-        plane.cache.set("edge", after)
-        on_the_way = resources(CDS, a="1", b="1", c="1", z="1")
-        await stream.send(CDS, version_info=on_the_way.version(CDS))
-        await nothing_comes(stream)
-    async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
         plane.cache.set("edge", after)
         await stream.send(CDS, version_info=before.version(CDS))
         assert contents(await stream.accept()) == [b"1", b"1"], "nobody can know"
+
+
+async def test_a_client_amid_several_changes_says_to_the_next_server_what_it_has() -> None:
+    """Rules 14 and 20: the version of a union names all that it is made of, whichever changes it missed."""
+    route = encode_bytes("r", types.ROUTE_CONFIGURATION, b"")
+    first, missed, second, third, fourth = (
+        Snapshot.of([route, *(encode_bytes(name, CDS, name.encode()) for name in names)])
+        for names in ("az", "ay", "ab", "bc", "cd")
+    )
+    async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
+        plane.cache.set("edge", first)
+        await stream.send(CDS)
+        await stream.accept()
+        await stream.send(types.ROUTE_CONFIGURATION, resource_names=["r"])
+        await stream.receive()  # never answered: until then no cluster goes
+        for snapshot in (second, third):
+            plane.cache.set("edge", snapshot)
+            response = await stream.accept()
+        assert contents(response) == [b"a", b"b", b"c", b"z"]
+    async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
+        plane.xds.remember([fourth, third, missed, second, first])
+        plane.cache.set("edge", fourth)
+        claimed = response.version_info
+        await stream.send(CDS, version_info=claimed)
+        response = await stream.accept()
+        assert contents(response) == [b"a", b"b", b"c", b"d", b"z"]
+        assert contents(await stream.accept()) == [b"c", b"d"], "a second later nothing leads to the others"
+    async with running_xds() as plane, raw_stream(plane.address, delta=False) as stream:
+        plane.xds.remember([third, second])
+        plane.cache.set("edge", third)
+        await stream.send(CDS, version_info=claimed)
+        assert contents(await stream.accept()) == [b"a", b"b", b"c"], "what is known is kept, and it is told the rest"
+        assert contents(await stream.accept()) == [b"b", b"c"]

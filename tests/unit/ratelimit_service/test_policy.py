@@ -31,7 +31,7 @@ def test_a_second_change_does_not_shorten_the_grace_period() -> None:
     clock = Clock()
     policies = book(limit("first"), clock=clock)
     policies.apply(LimitPolicy(limits=(limit("second"),)))
-    clock.now += 20
+    clock.now += GRACE_SECONDS - 10
     policies.apply(LimitPolicy())
     assert policies.find("first", "user") is not None
     clock.now += 15

@@ -98,4 +98,4 @@ def test_a_comparison_is_made_once_and_not_for_ever_remembered() -> None:
     for number in range(300):
         differ.between(old.set_of(CDS), snapshot_of(CDS, a=f"x{number}").set_of(CDS))
     assert differ.between(old.set_of(CDS), new.set_of(CDS)) is not first
-    assert differ.recall(new.version(CDS)) is not None
+    assert differ.recall(new.version(CDS)) == (new.set_of(CDS), True)
