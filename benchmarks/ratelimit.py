@@ -28,6 +28,7 @@ from ratelimit_service.limiter import Limiter
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
+from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.service import RateLimitService
@@ -79,6 +80,7 @@ async def serve(mode: str, socket: str, url: str, burst: int) -> None:
     store = RedisStore(url=url, metrics=metrics, max_takes=takes, connections=connections)
     limiter = Limiter(
         policy=policy,
+        overrides=OverrideBook(wall=time.time, changed=lambda: None),
         store=store,
         local=LocalStore(clock_us=lambda: time.monotonic_ns() // 1000),
         refused=OverLimitCache(),

@@ -1,31 +1,16 @@
-"""API keys that are made while the gateway runs: how one comes to be, and how every ext_authz gets to know them."""
+"""API keys that are made while the gateway runs: how one comes to be, and what every ext_authz gets to know of it."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import structlog
-
-from controlplane.store.api_keys import ApiKey, ApiKeyStore
-from controlplane.store.errors import StoreError
-from controlplane.xds.snapshot import Resource, Snapshot, encode_bytes
+from controlplane.publishing import Kind
+from controlplane.store.api_keys import ApiKey
 from servicekit.contracts import ApiKeys, ManagedKey
-from servicekit.contracts.api_keys import API_KEY_TEXT, key_digest, part_of
+from servicekit.contracts.api_keys import API_KEY_TEXT, key_digest
 from servicekit.credential_text import Credential
-from servicekit.xds import INDEX
-
-_PAGE: Final = 1_000
-_ENCODED_AT_ONCE: Final = 8
-"""Parts, before others get their turn."""
-_PAUSE: Final = 0.5
-"""Seconds between attempts at a store that is away."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,86 +55,9 @@ class KeyMaker:
         return key_digest(self.secret, made)
 
 
-class Cache(Protocol):
-    """Where services take the keys from."""
-
-    def set(self, group: str, snapshot: Snapshot, /) -> None:
-        """Let ``group`` have ``snapshot``."""
-
-
-class KeyPublisher:
-    """Shows every change of a key, in whichever replica, to the services; nothing before it knows all keys.
-
-    Args:
-        group: what the services are in that get them.
-        clock: the time, in UTC.
-    """
-
-    def __init__(self, *, store: ApiKeyStore, cache: Cache, group: str, clock: Callable[[], datetime]) -> None:
-        self._store = store
-        self._cache = cache
-        self._group = group
-        self._clock = clock
-        self._known = -1
-        """The last change that was read."""
-        self._parts: defaultdict[str, dict[str, ManagedKey]] = defaultdict(dict)
-        self._resources: dict[str, Resource] = {}
-
-    async def run(self) -> None:
-        """Follow the changes for ever."""
-        async for _ in self._store.changes():
-            while True:
-                if await self._catch_up():
-                    break
-                await asyncio.sleep(_PAUSE)
-
-    async def _catch_up(self) -> bool:
-        """Read what has changed, and show it; whether the store could."""
-        touched: set[str] = set()
-        try:
-            while keys := await self._store.changed_since(self._known, _PAGE):
-                touched |= {self._take(key) for key in keys}
-                self._known = keys[-1].change
-        except StoreError as error:
-            _log.warning("changes of API keys can't be read; asking until they can", reason=str(error))
-            self._known = -1  # what was read is not shown yet: begin anew
-            return False
-        if touched or not self._resources:
-            await self._show(touched)
-        return True
-
-    def _take(self, key: ApiKey) -> str:
-        name, now = part_of(key.id), self._clock()
-        if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
-            self._parts[name].pop(key.id, None)
-        else:
-            self._parts[name][key.id] = _sent(key)
-        return name
-
-    async def _show(self, touched: Collection[str]) -> None:
-        for count, name in enumerate(sorted(touched)):
-            if count % _ENCODED_AT_ONCE == 0:
-                await asyncio.sleep(0)
-            self._encode(name)
-        index = ApiKeys(parts=tuple(sorted(name for name in self._resources if name != INDEX)))
-        self._resources[INDEX] = encode_bytes(INDEX, ApiKeys.TYPE_URL, index.encode())
-        self._cache.set(self._group, Snapshot.of(self._resources.values()))
-        _log.info("API keys are shown", changed=len(touched), keys=sum(map(len, self._parts.values())))
-
-    def _encode(self, name: str) -> None:
-        keys = _sorted(self._parts[name])
-        if keys:
-            self._resources[name] = encode_bytes(name, ApiKeys.TYPE_URL, ApiKeys(keys=keys).encode())
-        else:
-            self._resources.pop(name, None)
-
-
-def _sorted(keys: Mapping[str, ManagedKey]) -> tuple[ManagedKey, ...]:
-    """Equal keys make equal bytes, in whichever order they came."""
-    return tuple(keys[key_id] for key_id in sorted(keys))
-
-
-def _sent(key: ApiKey) -> ManagedKey:
+def _sent(key: ApiKey, now: datetime) -> ManagedKey | None:
+    if key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= now):
+        return None
     return ManagedKey(
         id=key.id,
         provider=key.provider,
@@ -165,3 +73,13 @@ def _sent(key: ApiKey) -> ManagedKey:
 
 def _seconds(moment: datetime | None) -> float | None:
     return None if moment is None else moment.timestamp()
+
+
+API_KEYS: Final[Kind[ApiKey, ManagedKey]] = Kind(
+    what="API keys",
+    contract=ApiKeys,
+    sent=_sent,
+    part=lambda keys: ApiKeys(keys=keys),
+    index=lambda names: ApiKeys(parts=names),
+)
+"""What is published of them."""

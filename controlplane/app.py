@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from importlib import metadata
@@ -17,16 +18,18 @@ from prometheus_client import CollectorRegistry
 from controlplane.admin.api import AdminParts, Limits, build_admin_app
 from controlplane.admin.security.headers import local_hosts
 from controlplane.admin.security.ways_in import warn_of_plaintext, ways_in
-from controlplane.api_keys import KeyMaker, KeyPublisher
+from controlplane.api_keys import API_KEYS, KeyMaker
 from controlplane.auth_services import AuthServices
 from controlplane.compiler import Compiler
 from controlplane.discovery import DiscoveringCache, Discovery, ListMemory, ListOpener
 from controlplane.events import Events
 from controlplane.history import History
+from controlplane.limit_overrides import LIMIT_OVERRIDES
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
-from controlplane.placement import API_KEYS, Placement
+from controlplane.placement import BESIDE_RELEASES, Placement
 from controlplane.preflight import EnvoyPreflight
+from controlplane.publishing import Changing, Kind, Publisher, R, S
 from controlplane.revocations import DEADLINE as REVOCATIONS_DEADLINE
 from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
@@ -142,7 +145,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             "rollout": rollout.run,
             "discovery": discovery.run,
             "nodes": nodes.run,
-            **({"api keys": _publisher(store, cache).run} if store is not None else {}),
+            **(_publishers(store, cache) if store is not None else {}),
             **({"certificates": https.keep_fresh} if https is not None else {}),
         },
         on_stopped=stopped,
@@ -161,8 +164,17 @@ def _key_maker(settings: ControlPlaneSettings) -> KeyMaker | None:
     return KeyMaker(secret=secret.get_secret_value().encode()) if secret is not None else None
 
 
-def _publisher(store: Store, cache: SnapshotCache) -> KeyPublisher:
-    return KeyPublisher(store=store.api_keys, cache=cache, group=API_KEYS, clock=lambda: datetime.now(UTC))
+def _publishers(store: Store, cache: SnapshotCache) -> dict[str, Callable[[], Awaitable[None]]]:
+    """What shows the services that which comes and goes beside releases."""
+
+    def publish(kind: Kind[R, S], stored: Changing[R]) -> Callable[[], Awaitable[None]]:
+        group = BESIDE_RELEASES[kind.contract.TYPE_URL]
+        return Publisher(kind, store=stored, cache=cache, group=group, clock=lambda: datetime.now(UTC)).run
+
+    return {
+        "api keys": publish(API_KEYS, store.api_keys),
+        "limit overrides": publish(LIMIT_OVERRIDES, store.limit_overrides),
+    }
 
 
 def _source(settings: ControlPlaneSettings) -> Source:

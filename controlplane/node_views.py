@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from controlplane.placement import API_KEYS
+from controlplane.placement import BESIDE_RELEASES
 from controlplane.store.nodes import NodeRecord
 from controlplane.translate import SERVICES
 from controlplane.xds.instances import Instance, software
@@ -61,7 +61,7 @@ def view_of(instance: Instance, *, replica: str, now: datetime) -> NodeView:
     return NodeView(
         id=instance.node.id,
         user_agent=instance.node.user_agent,
-        group=SERVICES if instance.group == API_KEYS else instance.group,
+        group=SERVICES if instance.group in BESIDE_RELEASES.values() else instance.group,
         replica=replica,
         peer=instance.peer,
         connected_at=datetime.fromtimestamp(instance.connected_at, UTC),

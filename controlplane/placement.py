@@ -11,7 +11,7 @@ from controlplane.model import Canary, NodeGroup, NodeSelector
 from controlplane.model.patterns import compiled
 from controlplane.translate import SERVICES
 from controlplane.xds.messages import Node
-from servicekit.contracts import ApiKeys, AuthPolicy, LimitPolicy
+from servicekit.contracts import ApiKeys, AuthPolicy, LimitOverrides, LimitPolicy
 
 UNASSIGNED: Final = "unassigned"
 """Where nodes wait until the first document is live: nothing is known of what they should have."""
@@ -19,7 +19,12 @@ UNASSIGNED: Final = "unassigned"
 CANARY_SUFFIX: Final = "#canary"
 
 API_KEYS: Final = f"{SERVICES}#api-keys"
-"""Where services are in as far as they ask for API keys, which come and go beside all releases."""
+LIMIT_OVERRIDES: Final = f"{SERVICES}#limit-overrides"
+BESIDE_RELEASES: Final[Mapping[str, str]] = {
+    ApiKeys.TYPE_URL: API_KEYS,
+    LimitOverrides.TYPE_URL: LIMIT_OVERRIDES,
+}
+"""Where services are in as far as they ask for what comes and goes beside all releases, by its type."""
 
 _POLICIES = frozenset({AuthPolicy.TYPE_URL, LimitPolicy.TYPE_URL})
 _HASH_BYTES = 8
@@ -54,12 +59,12 @@ class Placement:
         Args:
             node: what the client says of itself.
             identities: what its certificate proves.
-            type_url: what it asks for first: only the gateway's services ask for policies and API keys.
+            type_url: what it asks for first: only the gateway's services ask for policies, API keys and overrides.
         """
         if type_url in _POLICIES:
             return SERVICES if self._is_service(node, identities) else None
-        if type_url == ApiKeys.TYPE_URL:
-            return API_KEYS if self._is_service(node, identities) else None
+        if type_url in BESIDE_RELEASES:
+            return BESIDE_RELEASES[type_url] if self._is_service(node, identities) else None
         if self._groups is None:
             return UNASSIGNED
         for name, takes in self._groups:

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from typing import Final
 
 from servicekit.contracts import ApiKeys, ManagedKey
-from servicekit.contracts.api_keys import API_KEY_TEXT, key_digest, part_of
+from servicekit.contracts.api_keys import API_KEY_TEXT, key_digest
+from servicekit.contracts.parts import part_of
 from servicekit.credential_text import Credential
 
 _NONE: Final[Mapping[str, ManagedKey]] = MappingProxyType({})

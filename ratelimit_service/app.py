@@ -9,12 +9,13 @@ from pathlib import Path
 
 import grpc.aio
 from envoy.service.ratelimit.v3.rls_pb2_grpc import add_RateLimitServiceServicer_to_server
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 
 from ratelimit_service.limiter import Limiter
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
+from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook, PolicyError
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.rules.folder import RuleFolder
@@ -25,7 +26,7 @@ from ratelimit_service.rules.service import RuleService
 from ratelimit_service.rules.tree import Domains
 from ratelimit_service.service import RateLimitService
 from ratelimit_service.settings import RateLimitSettings
-from servicekit.contracts import LimitPolicy
+from servicekit.contracts import LimitOverrides, LimitPolicy
 from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
@@ -33,9 +34,10 @@ from servicekit.logs import configure_logging
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
 from servicekit.tls import add_port
-from servicekit.xds import XdsSubscription
+from servicekit.xds import XdsCollection, XdsSubscription
 
 SERVICE = "ratelimit"
+USER_AGENT = f"gateway-{SERVICE}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,7 @@ class Parts:
 
     service: RateLimitService
     policy: PolicyBook
+    overrides: OverrideBook
     store: RedisStore
 
 
@@ -52,15 +55,20 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
     metrics = Metrics(registry)
     policy = PolicyBook(clock=time.monotonic, local_share=settings.ratelimit_local_share)
     store = _store(settings, metrics)
+    refused = OverLimitCache()
+    overrides = OverrideBook(wall=time.time, changed=lambda: refused.clear(time.monotonic()))
     limiter = Limiter(
         policy=policy,
+        overrides=overrides,
         store=store,
         local=LocalStore(clock_us=_clock_us()),
-        refused=OverLimitCache(),
+        refused=refused,
         metrics=metrics,
         clock=time.monotonic,
     )
-    return Parts(service=RateLimitService(limiter=limiter, policy=policy), policy=policy, store=store)
+    return Parts(
+        service=RateLimitService(limiter=limiter, policy=policy), policy=policy, overrides=overrides, store=store
+    )
 
 
 def _store(settings: RateLimitSettings, metrics: Metrics) -> RedisStore:
@@ -138,7 +146,7 @@ async def build(settings: RateLimitSettings) -> Process:
         contract=LimitPolicy,
         apply=parts.policy.apply,
         refusals=(PolicyError,),
-        user_agent=f"gateway-{SERVICE}",
+        user_agent=USER_AGENT,
         registry=registry,
     )
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
@@ -149,8 +157,30 @@ async def build(settings: RateLimitSettings) -> Process:
         health=health,
         http=HttpServer(operations_app(health=health, registry=registry), settings.ratelimit_http_bind),
         grpc_server=server,
-        tasks={"policy": subscription.run, "redis": parts.store.run},
+        tasks={
+            "policy": subscription.run,
+            "overrides": _overrides(settings, parts.overrides, registry).run,
+            "redis": parts.store.run,
+        },
         drain_seconds=settings.drain_seconds,
+    )
+
+
+def _overrides(
+    settings: RateLimitSettings, book: OverrideBook, registry: CollectorRegistry
+) -> XdsCollection[LimitOverrides]:
+    known = Gauge("gateway_ratelimit_overrides", "Callers with other amounts than their limit's.", registry=registry)
+    known.set_function(lambda: len(book))
+    connected = Gauge(
+        "gateway_ratelimit_overrides_connected", "Whether changes of overrides are heard of.", registry=registry
+    )
+    return XdsCollection(
+        settings=settings,
+        contract=LimitOverrides,
+        listed=lambda index: index.parts,
+        apply=book.put,
+        user_agent=USER_AGENT,
+        connected=connected.set,
     )
 
 

@@ -6,13 +6,14 @@ The types are ``NamedTuple``: immutable too, and a third of a frozen dataclass' 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from ratelimit_service.policy import CompiledLimit
 from ratelimit_service.window import Form
 
-Source = Literal["store", "cache", "fallback"]
-"""What decided: the shared store, the memory of who is over the limit, or this process while the store was away."""
+Source = Literal["store", "cache", "fallback", "override"]
+"""What decided: the shared store, the memory of who is over the limit, this process while the store was away, or what
+was said of the caller, for which nothing has to be counted."""
 
 
 class Take(NamedTuple):
@@ -34,6 +35,10 @@ class Level(NamedTuple):
     """Microseconds until the bucket is full again or the window over; if it does not fit, until it would."""
 
 
+UNLIMITED: Final = Level(True, 2**32 - 1, 0)
+"""Of a caller for whom nothing is counted. This very object, so that others may be told nothing of it."""
+
+
 class Verdict(NamedTuple):
     """One descriptor's limit and what its bucket said."""
 
@@ -48,7 +53,7 @@ class Decision(NamedTuple):
     verdicts: Sequence[Verdict | None]
     """In the order of the descriptors; ``None`` where no limit applies."""
     tightest: Verdict | None
-    """The limit that the caller should hear of."""
+    """The limit that the caller should hear of; ``None`` where nothing was counted."""
     source: Source | None
     """``None`` when no limit applied."""
 
@@ -71,5 +76,6 @@ def _longest_wait(denying: Sequence[Verdict]) -> Verdict:
 
 def _least_left(found: Sequence[Verdict]) -> Verdict | None:
     if len(found) == 1:
-        return found[0]
+        return None if found[0].level is UNLIMITED else found[0]
+    found = [verdict for verdict in found if verdict.level is not UNLIMITED]
     return min(found, key=lambda verdict: (verdict.level.remaining, -verdict.level.reset_us), default=None)

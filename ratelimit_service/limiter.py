@@ -10,6 +10,7 @@ from ratelimit_service.local_store import LocalStore
 from ratelimit_service.matching import Descriptor, Matched, match
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
+from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import CompiledLimit, PolicyBook
 from ratelimit_service.store import Store, StoreError
 
@@ -28,6 +29,7 @@ class Limiter:
         self,
         *,
         policy: PolicyBook,
+        overrides: OverrideBook,
         store: Store,
         local: LocalStore,
         refused: OverLimitCache,
@@ -35,6 +37,7 @@ class Limiter:
         clock: Callable[[], float],
     ) -> None:
         self._policy = policy
+        self._overrides = overrides
         self._store = store
         self._local = local
         self._refused = refused
@@ -43,10 +46,16 @@ class Limiter:
 
     async def decide(self, domain: str, descriptors: Sequence[Descriptor]) -> Decision:
         """Take the tokens that the descriptors ask for: all of them or none. Never fails."""
-        matched = match(self._policy.find, domain, descriptors)
-        levels, source = await self._levels(matched) if matched.takes else ((), None)
-        verdicts = [Verdict(limit, level) for limit, level in zip(matched.limits, levels, strict=True)]
-        decision = decide([None if place is None else verdicts[place] for place in matched.places], source)
+        matched = match(self._policy.find, self._overrides, domain, descriptors)
+        self._metrics.unknown(matched.places.count(None))
+        ruled = [place for place in matched.places if isinstance(place, Verdict)]
+        if ruled and (not matched.takes or not all(verdict.level.fits for verdict in ruled)):
+            # Nobody is asked: a denied request takes nothing of its other limits, which therefore say nothing.
+            decision = decide([place if isinstance(place, Verdict) else None for place in matched.places], "override")
+        else:
+            levels, source = await self._levels(matched) if matched.takes else ((), None)
+            verdicts = [Verdict(limit, level) for limit, level in zip(matched.limits, levels, strict=True)]
+            decision = decide([_verdict(place, verdicts) for place in matched.places], source)
         self._metrics.decided(decision)
         return decision
 
@@ -74,6 +83,10 @@ class Limiter:
         ]
         counted = iter(self._local.take_now(local))
         return [next(counted) if limit.on_store_failure == "local" else _fixed(limit) for limit in matched.limits]
+
+
+def _verdict(place: int | Verdict | None, verdicts: Sequence[Verdict]) -> Verdict | None:
+    return verdicts[place] if isinstance(place, int) else place
 
 
 def _fixed(limit: CompiledLimit) -> Level:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from ratelimit_service.decision import Take
+from ratelimit_service.decision import Take, Verdict
 from ratelimit_service.keys import bucket_key
+from ratelimit_service.overrides import Ruled
 from ratelimit_service.policy import CompiledLimit
+from servicekit.contracts.limit_callers import counted_as
 from servicekit.contracts.limit_policy import DOMAIN, LIMIT_ENTRY, TIER_ENTRY
-
-IPV6_PREFIX = 64
-"""Bits of an IPv6 address that make one caller: a single subscriber has at least this much to change at will."""
 
 _LENGTHS = (2, 3)
 
@@ -27,19 +25,34 @@ class Descriptor(NamedTuple):
 class Matched(NamedTuple):
     """What a request wants."""
 
-    places: list[int | None]
-    """For every descriptor, which of the takes is its own; ``None`` where no limit applies."""
+    places: list[int | Verdict | None]
+    """For every descriptor, which of the takes is its own, or the verdict where nothing is counted for this caller;
+    ``None`` where no limit applies."""
     takes: list[Take]
     """Distinct buckets: descriptors that name the same one are added up."""
     limits: list[CompiledLimit]
     """The limit of each take."""
 
 
-def match(find: Callable[[str, str], CompiledLimit | None], domain: str, descriptors: Sequence[Descriptor]) -> Matched:
+class Overrides(Protocol):
+    """What was said of single callers."""
+
+    def find(self, limit: CompiledLimit, caller: tuple[str, ...], /) -> Ruled | None:
+        """What holds for ``caller`` in place of ``limit``, if anything does."""
+        ...
+
+
+def match(
+    find: Callable[[str, str], CompiledLimit | None],
+    overrides: Overrides,
+    domain: str,
+    descriptors: Sequence[Descriptor],
+) -> Matched:
     """Look every descriptor up.
 
     Args:
         find: a limit by its name and ``by``.
+        overrides: what holds for single callers instead.
         domain: only ``gateway`` has limits.
         descriptors: ``[("limit", name), (by, caller)]`` each, and perhaps ``("tier", tier)``; anything else has no
             limit.
@@ -47,7 +60,7 @@ def match(find: Callable[[str, str], CompiledLimit | None], domain: str, descrip
     matched = Matched([], [], [])
     for descriptor in descriptors:
         limit = _limit(find, descriptor.entries) if domain == DOMAIN else None
-        matched.places.append(None if limit is None else _place(matched, limit, descriptor))
+        matched.places.append(None if limit is None else _place(matched, limit, overrides, descriptor))
     return matched
 
 
@@ -63,8 +76,14 @@ def _limit(
     return limit.tiers.get(tier, limit) if key == TIER_ENTRY else None
 
 
-def _place(matched: Matched, limit: CompiledLimit, descriptor: Descriptor) -> int:
-    key = bucket_key(limit.seed, _caller(limit.by, descriptor.entries[1][1]))
+def _place(matched: Matched, limit: CompiledLimit, overrides: Overrides, descriptor: Descriptor) -> int | Verdict:
+    caller = (counted_as(limit.by, descriptor.entries[1][1]),)
+    ruled = overrides.find(limit, caller)
+    if ruled is not None:
+        if ruled.level is not None:
+            return Verdict(limit, ruled.level)
+        limit = ruled.limit
+    key = bucket_key(limit.seed, *caller)
     for place, take in enumerate(matched.takes):
         if take.key == key:
             matched.takes[place] = take._replace(hits=take.hits + descriptor.hits)
@@ -72,15 +91,3 @@ def _place(matched: Matched, limit: CompiledLimit, descriptor: Descriptor) -> in
     matched.takes.append(Take(key, limit.shape, descriptor.hits))
     matched.limits.append(limit)
     return len(matched.takes) - 1
-
-
-def _caller(by: str, value: str) -> str:
-    if by != "ip" or ":" not in value:
-        return value
-    try:
-        address = ipaddress.IPv6Address(value)
-    except ValueError:
-        return value
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.IPv6Network((int(address), IPV6_PREFIX), strict=False))

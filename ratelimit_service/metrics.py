@@ -23,14 +23,15 @@ class Metrics:
         decisions = Counter(
             "gateway_ratelimit_decisions",
             "Requests decided, by outcome and by what decided: the store, the memory of who is over the limit (cache), "
-            "this process because the store was away (fallback), or nothing because no limit applied (none).",
+            "this process because the store was away (fallback), an override that needs no counting (override), or "
+            "nothing because no limit applied (none).",
             ["outcome", "source"],
             registry=registry,
         )
         self._decisions = {
             (allowed, source): decisions.labels("ok" if allowed else "over_limit", source or "none")
             for allowed in (True, False)
-            for source in ("store", "cache", "fallback", None)
+            for source in ("store", "cache", "fallback", "override", None)
         }
         self._unknown = Counter(
             "gateway_ratelimit_unknown_limits",
@@ -60,10 +61,13 @@ class Metrics:
         """Count one answered request."""
         self._decisions[decision.allowed, decision.source].inc()
         for verdict in decision.verdicts:
-            if verdict is None:
-                self._unknown.inc()
-            elif not verdict.level.fits:
+            if verdict is not None and not verdict.level.fits:
                 self._exceeded.labels(verdict.limit.name, verdict.limit.by).inc()
+
+    def unknown(self, descriptors: int) -> None:
+        """Count descriptors that name no limit."""
+        if descriptors:
+            self._unknown.inc(descriptors)
 
     def store_answered(self, seconds: float, buckets: int) -> None:
         """Count one call to the store."""

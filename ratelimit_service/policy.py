@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import Literal
 
 from ratelimit_service.bucket import MICROSECONDS, UnfitLimitError, shape
@@ -46,6 +47,8 @@ class CompiledLimit:
     on_store_failure: Literal["local", "allow", "deny"]
     seed: hashlib.blake2b = field(compare=False, repr=False)
     """The key of a bucket but for the caller; see :mod:`ratelimit_service.keys`."""
+    with_amount: Callable[[Amount], CompiledLimit] = field(compare=False, repr=False)
+    """The same limit with another amount; what was taken stays taken."""
     tiers: Mapping[str, CompiledLimit] = field(default_factory=dict)
     """The same limit with the amounts of a tier."""
 
@@ -112,12 +115,13 @@ def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
         local_shape=local,
         on_store_failure=limit.on_store_failure,
         seed=key_seed(DOMAIN, limit.name, limit.by, *_counted_anew(limit)),
-        tiers={name: _compile(_of_tier(limit, amount), local_share) for name, amount in limit.tiers.items()},
+        with_amount=partial(_with_amount, limit, local_share),
+        tiers={name: _with_amount(limit, local_share, amount) for name, amount in limit.tiers.items()},
     )
 
 
-def _of_tier(limit: Limit, amount: Amount) -> Limit:
-    return limit.model_copy(update={**dict(amount), "tiers": {}})
+def _with_amount(limit: Limit, local_share: Fraction, amount: Amount) -> CompiledLimit:
+    return _compile(limit.model_copy(update={**dict(amount), "tiers": {}}), local_share)
 
 
 def _form(limit: Limit, period_us: int, share: Fraction) -> Form:

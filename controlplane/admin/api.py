@@ -23,6 +23,7 @@ from controlplane.admin.routers.auth import auth_router
 from controlplane.admin.routers.discovery import discovery_router
 from controlplane.admin.routers.document import document_router
 from controlplane.admin.routers.events import Listeners, events_router
+from controlplane.admin.routers.limits import limits_router
 from controlplane.admin.routers.nodes import nodes_router
 from controlplane.admin.routers.resources import resources_router
 from controlplane.admin.routers.revisions import revisions_router
@@ -187,6 +188,9 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
             parts.key_maker,
             lambda: parts.pipeline.status.gateway,
             trail,
+        ),
+        limits_router(
+            store.limit_overrides if store is not None else None, lambda: parts.pipeline.status.gateway, trail
         ),
         audit_router(store.audit if store is not None else None),
         transfer_router(store, trail),

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from controlplane.admin.api_key_bodies import ApiKeyChangeIn, ApiKeyIn, RotationIn
 from controlplane.admin.editing import SECTIONS
 from controlplane.admin.errors import ProblemOut
+from controlplane.admin.limit_bodies import OverrideChangeIn, OverrideIn
 from controlplane.admin.routers.resources import schema_name
 from controlplane.admin.routers.tokens import TokenIn
 from controlplane.config import json_schema
@@ -45,7 +46,7 @@ def _made(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (TokenIn, ApiKeyIn, ApiKeyChangeIn, RotationIn):
+    for model in (TokenIn, ApiKeyIn, ApiKeyChangeIn, RotationIn, OverrideIn, OverrideChangeIn):
         schemas |= _schemas_of(model.__name__, model)
     schemas |= _schemas_of("Problem", ProblemOut) | _document_schemas()
     components["securitySchemes"] = _SECURITY

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from controlplane.store.errors import StoreError, as_store_error
 from controlplane.store.sql import Database
-from controlplane.store.tables import api_keys, revisions
+from controlplane.store.tables import api_keys, limit_overrides, revisions
 
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
@@ -53,6 +53,12 @@ REVISIONS = Subject(
 
 API_KEYS = Subject(
     "last change of an API key", "gateway_api_keys", select(func.coalesce(func.max(api_keys.c.change), 0))
+)
+
+LIMIT_OVERRIDES = Subject(
+    "last change of an override",
+    "gateway_limit_overrides",
+    select(func.coalesce(func.max(limit_overrides.c.change), 0)),
 )
 
 

@@ -17,11 +17,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
-from controlplane.store.changes import API_KEYS, REVISIONS, Changes
+from controlplane.store.changes import API_KEYS, LIMIT_OVERRIDES, REVISIONS, Changes
 from controlplane.store.errors import StoreError, as_store_error
 from controlplane.store.sql import Database
 from controlplane.store.sql_api_keys import SqlApiKeyStore
 from controlplane.store.sql_audit import SqlAuditLog
+from controlplane.store.sql_limit_overrides import SqlLimitOverrideStore
 from controlplane.store.sql_nodes import SqlNodeStore
 from controlplane.store.sql_revisions import SqlRevisionStore
 from controlplane.store.sql_tokens import SqlTokenStore
@@ -71,10 +72,12 @@ def _assemble(engine: AsyncEngine, listening: AsyncEngine | None) -> Store:
     database = Database(engine, deadline=_DEADLINE)
     changes = Changes(database, REVISIONS, listening=listening)
     key_changes = Changes(database, API_KEYS, listening=listening)
+    override_changes = Changes(database, LIMIT_OVERRIDES, listening=listening)
+    followers = (changes, key_changes, override_changes)
 
     async def dispose() -> None:
-        await changes.close()
-        await key_changes.close()
+        for one in followers:
+            await one.close()
         await database.close()
 
     return Store(
@@ -82,8 +85,9 @@ def _assemble(engine: AsyncEngine, listening: AsyncEngine | None) -> Store:
         audit=SqlAuditLog(database),
         tokens=SqlTokenStore(database),
         api_keys=SqlApiKeyStore(database, key_changes),
+        limit_overrides=SqlLimitOverrideStore(database, override_changes),
         nodes=SqlNodeStore(database),
-        transfer=SqlTransfer(database, followers=(changes, key_changes)),
+        transfer=SqlTransfer(database, followers=followers),
         is_shared=listening is not None,
         dispose=dispose,
     )

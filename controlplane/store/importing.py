@@ -16,7 +16,7 @@ from controlplane.store.errors import TransferError
 from controlplane.store.sql import Database, Turn
 from controlplane.store.sql_audit import append_entry, read_entry
 from controlplane.store.sql_upsert import insert_missing
-from controlplane.store.tables import api_keys, audit, nodes, origins, revisions, tokens
+from controlplane.store.tables import api_keys, audit, limit_overrides, nodes, origins, revisions, tokens
 from controlplane.store.transfer_lines import EndLine, HeaderLine, read_line
 
 _DEADLINE = 600.0
@@ -28,6 +28,7 @@ _TABLES: Mapping[str, Table] = {
     "origin": origins,
     "token": tokens,
     "api_key": api_keys,
+    "limit_override": limit_overrides,
     "node": nodes,
     "revision": revisions,
     "audit": audit,
@@ -42,8 +43,9 @@ async def check_empty(connection: AsyncConnection) -> tuple[AuditEntry, ...]:
     Raises:
         TransferError: something else is in the store.
     """
-    if await _count(connection, tokens) or await _count(connection, api_keys):
-        raise TransferError("nothing was imported: the store is not empty")
+    for table in (tokens, api_keys, limit_overrides):
+        if await _count(connection, table):
+            raise TransferError("nothing was imported: the store is not empty")
     if await _count(connection, revisions) > 1:
         raise TransferError("nothing was imported: the store is not empty")
     if await _count(connection, audit) > _MOST_ATTEMPTS:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from controlplane.store.api_keys import ApiKeyStore
 from controlplane.store.audit import AuditLog
+from controlplane.store.limit_overrides import LimitOverrideStore
 from controlplane.store.nodes import NodeStore
 from controlplane.store.revision import RevisionStore
 from controlplane.store.tokens import TokenStore
@@ -27,9 +28,9 @@ class Transfer(Protocol):
     async def import_lines(self, lines: AsyncIterable[bytes | str]) -> Mapping[str, int]:
         """Take in what :meth:`export` gave, whole or not at all, and say how many there are of each kind.
 
-        Empty is a store without tokens and API keys, with at most the one revision that a control plane records when it
-        first starts (it gives way), and with nothing in its audit log but attempts to import (they stand at the end
-        then).
+        Empty is a store without tokens, API keys and overrides, with at most the one revision that a control plane
+        records when it first starts (it gives way), and with nothing in its audit log but attempts to import (they
+        stand at the end then).
 
         Args:
             lines: one each; line feeds at their ends don't matter.
@@ -49,6 +50,7 @@ class Store:
     audit: AuditLog
     tokens: TokenStore
     api_keys: ApiKeyStore
+    limit_overrides: LimitOverrideStore
     nodes: NodeStore
     transfer: Transfer
     is_shared: bool

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     Integer,
     LargeBinary,
     MetaData,
@@ -142,6 +143,25 @@ api_keys = Table(
     Column("expires_at", UtcDateTime),
     Column("revoked_at", UtcDateTime),
     # Of all keys: who has read up to a number has missed nothing.
+    Column("change", BigInteger, nullable=False),
+)
+
+limit_overrides = Table(
+    "limit_overrides",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("limit", Words, nullable=False),
+    Column("caller", Json, nullable=False),
+    Column("ruling", String(16), nullable=False),
+    Column("requests", BigInteger),
+    Column("period", Float(53)),
+    Column("burst", BigInteger),
+    Column("note", Words, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime),
+    Column("expires_at", UtcDateTime),
+    Column("removed_at", UtcDateTime),
+    # Of all overrides: who has read up to a number has missed nothing.
     Column("change", BigInteger, nullable=False),
 )
 

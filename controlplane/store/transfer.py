@@ -17,9 +17,10 @@ from controlplane.store.importing import check_empty, import_rows
 from controlplane.store.sql import Database
 from controlplane.store.sql_api_keys import read_api_key
 from controlplane.store.sql_audit import read_entry
+from controlplane.store.sql_limit_overrides import read_override
 from controlplane.store.sql_revisions import read_revision
 from controlplane.store.sql_tokens import read_row
-from controlplane.store.tables import api_keys, audit, nodes, origins, revisions, tokens
+from controlplane.store.tables import api_keys, audit, limit_overrides, nodes, origins, revisions, tokens
 from controlplane.store.transfer_check import KINDS, Check
 from controlplane.store.transfer_lines import (
     LARGEST_LINE,
@@ -30,6 +31,7 @@ from controlplane.store.transfer_lines import (
     OriginLine,
     api_key_line,
     audit_line,
+    override_line,
     revision_line,
     token_line,
     write_line,
@@ -86,6 +88,8 @@ class SqlTransfer:
             yield token_line(read_row(row))
         async for row in self._rows(api_keys.c.number):
             yield api_key_line(read_api_key(row))
+        async for row in self._rows(limit_overrides.c.id):
+            yield override_line(read_override(row))
         async for row in self._rows(nodes.c.id):
             yield NodeLine(**row._mapping)
         # The newest first: when the oldest are pruned in the meantime, there is no gap.

@@ -16,14 +16,15 @@ from controlplane.store.transfer_lines import (
     Line,
     NodeLine,
     OriginLine,
+    OverrideLine,
     RevisionLine,
     TokenLine,
     read_line,
 )
 
-KINDS = ("revision", "audit", "token", "api_key", "node", "origin")
+KINDS = ("revision", "audit", "token", "api_key", "limit_override", "node", "origin")
 _MOST_NAMED = 200_000
-"""Tokens, API keys, nodes and origins that one export may have: their names are remembered while it is read."""
+"""Tokens, API keys, overrides, nodes and origins that one export may have: their names are remembered meanwhile."""
 
 
 class Check:
@@ -78,7 +79,7 @@ class Check:
             case AuditLine():
                 if not self._chain.add(line.entry()):
                     raise self._wrong("the chain of the audit log is broken here")
-            case TokenLine() | ApiKeyLine() | NodeLine():
+            case TokenLine() | ApiKeyLine() | OverrideLine() | NodeLine():
                 self._check_name(line.kind, line.id)
             case OriginLine():
                 self._check_name(line.kind, line.origin)
@@ -104,7 +105,7 @@ class Check:
         names.add(name)
 
     def _end(self, line: EndLine) -> None:
-        said = dict.fromkeys(KINDS, 0) | line.counts  # what was written before there were API keys counts none
+        said = dict.fromkeys(KINDS, 0) | line.counts  # what was written before there were some of them counts none
         if line.digest != self._hash.hexdigest() or said != {kind: self._counts[kind] for kind in KINDS}:
             raise self._wrong("this is not the end of the lines before: some are missing, or were changed")
         self._ended = True

@@ -21,6 +21,7 @@ from pydantic import (
 from controlplane.store.api_keys import ApiKey
 from controlplane.store.audit import AuditEntry
 from controlplane.store.errors import TransferError
+from controlplane.store.limit_overrides import LimitOverride
 from controlplane.store.nodes import NodeRecord
 from controlplane.store.revision import LARGEST_NUMBER, Outcome, Revision
 from controlplane.store.storable import storable, storable_json
@@ -117,6 +118,25 @@ class ApiKeyLine(_Line):
     change: _Number
 
 
+class OverrideLine(_Line):
+    """Another amount for one caller of a rate limit; or what is left of one that was removed."""
+
+    kind: Literal["limit_override"] = "limit_override"
+    id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    limit: _Words
+    caller: list[_Words]
+    ruling: Literal["amount", "unlimited", "denied"]
+    requests: _Number | None
+    period: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None
+    burst: _Number | None
+    note: _Words
+    created_at: _Moment
+    changed_at: _Moment | None
+    expires_at: _Moment | None
+    removed_at: _Moment | None
+    change: _Number
+
+
 class NodeLine(_Line):
     """What was known of a node."""
 
@@ -191,7 +211,9 @@ class EndLine(_Line):
     """SHA-256 over all lines before, each with a line feed."""
 
 
-Line: TypeAlias = HeaderLine | OriginLine | TokenLine | ApiKeyLine | NodeLine | RevisionLine | AuditLine | EndLine
+Line: TypeAlias = (
+    HeaderLine | OriginLine | TokenLine | ApiKeyLine | OverrideLine | NodeLine | RevisionLine | AuditLine | EndLine
+)
 
 _reader: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="kind")])
 
@@ -227,6 +249,12 @@ def api_key_line(key: ApiKey) -> ApiKeyLine:
     """An API key as a line."""
     values = {name: getattr(key, name) for name in ApiKeyLine.model_fields if name != "kind"}
     return ApiKeyLine(**values | {"scopes": list(key.scopes), "metadata": dict(key.metadata)})
+
+
+def override_line(override: LimitOverride) -> OverrideLine:
+    """An override as a line."""
+    values = {name: getattr(override, name) for name in OverrideLine.model_fields if name != "kind"}
+    return OverrideLine(**values | {"caller": list(override.caller)})
 
 
 def node_line(record: NodeRecord) -> NodeLine:

@@ -19,6 +19,7 @@ from servicekit.contracts.auth_policy import (
     TokenRefresh,
 )
 from servicekit.contracts.base import MOST_OTHERS, Contract, ContractError
+from servicekit.contracts.limit_overrides import LimitOverrides, Override
 from servicekit.contracts.limit_policy import Amount, Limit, LimitPolicy, Limits
 
 __all__ = [
@@ -36,9 +37,11 @@ __all__ = [
     "Introspection",
     "JwtProvider",
     "Limit",
+    "LimitOverrides",
     "LimitPolicy",
     "Limits",
     "ManagedKey",
+    "Override",
     "Provider",
     "TokenPlace",
     "TokenRefresh",

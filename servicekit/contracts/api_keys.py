@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import zlib
 from typing import ClassVar, Final
 
 from pydantic import Field
@@ -14,9 +13,6 @@ from servicekit.credential_text import Credential, CredentialForm
 
 API_KEY_TEXT: Final = CredentialForm("gwk")
 """How a key is written."""
-
-PARTS: Final = 256
-"""One change sends one of so many parts."""
 
 
 class ManagedKey(Contract):
@@ -45,11 +41,6 @@ class ApiKeys(Contract):
 
     keys: tuple[ManagedKey, ...] = Field(default=(), exclude_if=lambda keys: not keys)
     parts: tuple[str, ...] = Field(default=(), exclude_if=lambda parts: not parts)
-
-
-def part_of(key_id: str) -> str:
-    """The name of the part that has the key of this id."""
-    return f"{zlib.crc32(key_id.encode()) % PARTS:02x}"
 
 
 def key_digest(secret: bytes, key: Credential) -> str:

@@ -22,7 +22,7 @@ SECTIONS = ("listeners", "upstreams", "routes", "authentication", "rate_limits",
 VIEWER_MAY = {
     "get_status", "whoami", "validate_document", "plan_document", "get_document", "list_revisions", "get_revision",
     "diff_revisions", "get_rollout", "list_nodes", "get_node", "stream_events", "schema",
-    "list_auth_keys", "list_discovery", "get_discovery",
+    "list_auth_keys", "list_discovery", "get_discovery", "list_limits", "get_limit",
     *(f"{verb}_{what}" for verb, what in [
         *(("list", section) for section in SECTIONS),
         *(("get", one) for one in ("listener", "upstream", "route", "authentication", "rate_limit", "node_group")),
@@ -31,6 +31,7 @@ VIEWER_MAY = {
 OPERATOR_MAY = VIEWER_MAY | {
     "list_revocations", "create_revocation", "delete_revocation",
     "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
+    "list_overrides", "create_override", "get_override", "change_override", "delete_override",
     "put_document", "roll_back", "promote_canary", "abort_canary",
     *(f"{verb}_{one}" for verb in ("put", "patch", "delete")
       for one in ("listener", "upstream", "route", "authentication", "rate_limit", "node_group")),
@@ -38,6 +39,7 @@ OPERATOR_MAY = VIEWER_MAY | {
 WITHOUT_DRY_RUNS = {
     "promote_canary", "abort_canary", "list_revocations", "create_revocation", "delete_revocation",
     "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
+    "list_overrides", "create_override", "get_override", "change_override", "delete_override",
 }  # fmt: skip
 ADMIN_MAY = OPERATOR_MAY | {
     "list_tokens", "create_token", "revoke_token", "list_audit_entries", "verify_audit_log", "export_everything",

@@ -19,6 +19,7 @@ from ratelimit_service.local_store import LocalStore
 from ratelimit_service.matching import Descriptor
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
+from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.service import Decider, RateLimitService
@@ -61,6 +62,7 @@ def limiter_on(store: RedisStore, policy: PolicyBook) -> Limiter:
     """A limiter in front of ``store``."""
     return Limiter(
         policy=policy,
+        overrides=OverrideBook(wall=time.time, changed=lambda: None),
         store=store,
         local=LocalStore(clock_us=lambda: time.monotonic_ns() // 1000),
         refused=OverLimitCache(),

@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 from google.protobuf.any_pb2 import Any as AnyMessage
 
-from controlplane.api_keys import KeyMaker, KeyPublisher
+from controlplane.api_keys import API_KEYS, KeyMaker
+from controlplane.publishing import Publisher
 from controlplane.store import Store, StoreError, open_store
 from controlplane.store.api_keys import ApiKey
 from controlplane.xds.snapshot import Snapshot
 from servicekit.contracts import ApiKeys
-from servicekit.contracts.api_keys import API_KEY_TEXT, key_digest, part_of
+from servicekit.contracts.api_keys import API_KEY_TEXT, key_digest
+from servicekit.contracts.parts import part_of
 from servicekit.xds import INDEX
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -75,7 +77,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 async def publishing(store: Store) -> AsyncIterator[Shown]:
     """A replica."""
     shown = Shown()
-    publisher = KeyPublisher(store=store.api_keys, cache=shown, group="keys", clock=lambda: NOW)
+    publisher = Publisher(API_KEYS, store=store.api_keys, cache=shown, group="keys", clock=lambda: NOW)
     task = asyncio.create_task(publisher.run())
     try:
         yield shown
@@ -154,7 +156,7 @@ async def test_a_store_that_fails_amid_reading(store: Store, monkeypatch: pytest
         return await real(change, 2)
 
     monkeypatch.setattr(store.api_keys, "changed_since", failing)
-    monkeypatch.setattr("controlplane.api_keys._PAUSE", 0.01)
+    monkeypatch.setattr("controlplane.publishing._PAUSE", 0.01)
     async with publishing(store) as shown:
         assert ids(await shown.next()) == keys
         assert shown.count == 1

@@ -16,7 +16,8 @@ from ext_authz.key_book import KeyBook
 from ext_authz.key_ring import KeyRing
 from ext_authz.rule_book import RuleBook
 from servicekit.contracts import ApiKeys, ManagedKey
-from servicekit.contracts.api_keys import API_KEY_TEXT, PARTS, key_digest, part_of
+from servicekit.contracts.api_keys import API_KEY_TEXT, key_digest
+from servicekit.contracts.parts import PARTS, part_of
 from servicekit.credential_text import Credential
 from tests.harness.tokens import NOW
 from tests.unit.ext_authz.builders import api_key_provider, auth_policy

@@ -12,6 +12,7 @@ from ratelimit_service.limiter import Limiter
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
+from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.store import Store, StoreError
 from servicekit.contracts import Limit, LimitPolicy
@@ -51,11 +52,14 @@ class Bench:
         self.policy = PolicyBook(clock=self.clock, local_share=local_share)
         self.policy.apply(LimitPolicy(limits=limits))
         self.counting = CountingStore(clock_us=self.clock.microseconds)
+        self.refused = OverLimitCache()
+        self.overrides = OverrideBook(wall=self.clock, changed=lambda: self.refused.clear(self.clock()))
         self.limiter = Limiter(
             policy=self.policy,
+            overrides=self.overrides,
             store=store or self.counting,
             local=LocalStore(clock_us=self.clock.microseconds),
-            refused=OverLimitCache(),
+            refused=self.refused,
             metrics=Metrics(self.registry),
             clock=self.clock,
         )

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
-from ratelimit_service.matching import Descriptor, match
+from ratelimit_service.matching import Descriptor, Matched, match
+from ratelimit_service.overrides import OverrideBook
+from ratelimit_service.policy import CompiledLimit
 from servicekit.contracts import Amount
 from tests.unit.ratelimit_service.builders import book, descriptor, limit
 
@@ -12,14 +16,19 @@ PER_USER, PER_IP = limit(), limit("per-ip", "ip")
 BOOK = book(PER_USER, PER_IP)
 
 
+def matching(find: Callable[[str, str], CompiledLimit | None], domain: str, asked: Sequence[Descriptor]) -> Matched:
+    """What is found where nothing was said of single callers."""
+    return match(find, OverrideBook(wall=lambda: 0.0, changed=lambda: None), domain, asked)
+
+
 def keys_of(*descriptors: Descriptor) -> list[bytes]:
     """The keys of the buckets that a request takes from."""
-    return [take.key for take in match(BOOK.find, "gateway", descriptors).takes]
+    return [take.key for take in matching(BOOK.find, "gateway", descriptors).takes]
 
 
 def test_each_descriptor_finds_its_limit() -> None:
     """In order, with a bucket for each."""
-    matched = match(BOOK.find, "gateway", [descriptor("per-ip", "ip", "192.0.2.1"), descriptor(hits=4)])
+    matched = matching(BOOK.find, "gateway", [descriptor("per-ip", "ip", "192.0.2.1"), descriptor(hits=4)])
     assert [found.name for found in matched.limits] == ["per-ip", "per-user"]
     assert matched.places == [0, 1]
     assert [take.hits for take in matched.takes] == [1, 4]
@@ -38,18 +47,18 @@ def test_each_descriptor_finds_its_limit() -> None:
 )
 def test_what_names_no_limit_is_not_limited(unknown: Descriptor) -> None:
     """An unknown name, another kind of caller, or another form; its neighbour is limited all the same."""
-    matched = match(BOOK.find, "gateway", [unknown, descriptor()])
+    matched = matching(BOOK.find, "gateway", [unknown, descriptor()])
     assert matched.places == [None, 0]
 
 
 def test_other_domains_have_no_limits() -> None:
     """Only the gateway's own domain is known."""
-    assert match(BOOK.find, "elsewhere", [descriptor()]).takes == []
+    assert matching(BOOK.find, "elsewhere", [descriptor()]).takes == []
 
 
 def test_one_bucket_named_twice_is_asked_for_the_sum() -> None:
     """Otherwise each would be measured against the same tokens."""
-    matched = match(BOOK.find, "gateway", [descriptor(hits=2), descriptor(hits=3), descriptor(caller="bob")])
+    matched = matching(BOOK.find, "gateway", [descriptor(hits=2), descriptor(hits=3), descriptor(caller="bob")])
     assert matched.places == [0, 0, 1]
     assert [take.hits for take in matched.takes] == [5, 1]
 
@@ -88,12 +97,13 @@ def test_a_tier_changes_the_amount_and_not_the_bucket() -> None:
     find = book(tiered).find
 
     def found(*tier: tuple[str, str]) -> tuple[bytes, int]:
-        (take,) = match(find, "gateway", [Descriptor((("limit", "tiered"), ("user", "alice"), *tier), 1)]).takes
+        (take,) = matching(find, "gateway", [Descriptor((("limit", "tiered"), ("user", "alice"), *tier), 1)]).takes
         return take.key, take.shape.burst
 
     plain, pro = found(), found(("tier", "pro"))
     assert plain == found(("tier", "free")) == found(("tier", "-"))
     assert pro == (plain[0], 600) != plain
     assert (
-        match(find, "gateway", [Descriptor((("limit", "tiered"), ("user", "alice"), ("plan", "pro")), 1)]).takes == []
+        matching(find, "gateway", [Descriptor((("limit", "tiered"), ("user", "alice"), ("plan", "pro")), 1)]).takes
+        == []
     )

@@ -80,3 +80,23 @@ def test_with_and_without_memory_the_same_requests_pass(trace: list[tuple[bytes,
             known = behind.take_now(takes)
             cache.remember(takes, known, clock.now)
         assert [level.fits for level in known] == [level.fits for level in plain.take_now(takes)]
+
+
+def test_what_was_asked_before_it_forgot_is_not_remembered() -> None:
+    """The answer may be from before whatever made it forget; later ones are remembered again."""
+    cache = OverLimitCache()
+    cache.remember([take(b"a")], [Level(False, 0, 700_000)], 100.0)
+    cache.clear(100.1)
+    assert len(cache) == 0
+    cache.remember([take(b"a")], [Level(False, 0, 700_000)], 100.1)
+    assert len(cache) == 0
+    cache.remember([take(b"a")], [Level(False, 0, 700_000)], 100.2)
+    assert len(cache) == 1
+
+
+def test_an_amount_that_comes_back_is_asked_for_again() -> None:
+    """More may have flowed in under the one in between."""
+    cache = OverLimitCache()
+    cache.remember([take()], [Level(False, 0, 700_000)], 100.0)
+    assert cache.levels([take(of=TWO_A_SECOND)], 100.1) is None
+    assert cache.levels([take()], 100.2) is None

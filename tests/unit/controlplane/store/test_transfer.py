@@ -93,7 +93,15 @@ async def test_everything_comes_back(everything: Store, tmp_path: Path) -> None:
     other = await open_store(f"sqlite:///{tmp_path}/other.db")
     try:
         counts = await other.import_lines(as_lines(lines))
-        assert counts == {"revision": 11, "audit": 3, "token": 2, "api_key": 0, "node": 2, "origin": 1}
+        assert counts == {
+            "revision": 11,
+            "audit": 3,
+            "token": 2,
+            "api_key": 0,
+            "limit_override": 0,
+            "node": 2,
+            "origin": 1,
+        }
         assert await exported(other) == lines
         found = await other.tokens.find(secret.id)
         assert found is not None
@@ -116,11 +124,11 @@ async def test_it_goes_into_either_database(everything: Store, full: list[str]) 
     assert (await everything.audit.verify()).first_bad is None
 
 
-async def test_an_export_from_before_there_were_api_keys(everything: Store) -> None:
+async def test_an_export_from_before_there_were_api_keys_and_overrides(everything: Store) -> None:
     """Its end counts none, and that is right."""
     header, end = await exported(everything)
     counts = json.loads(end)
-    del counts["counts"]["api_key"]
+    del counts["counts"]["api_key"], counts["counts"]["limit_override"]
     assert sum((await everything.import_lines(as_lines([header, json.dumps(counts)]))).values()) == 0
 
 
