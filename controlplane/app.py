@@ -30,6 +30,8 @@ from controlplane.pipeline import Pipeline
 from controlplane.placement import BESIDE_RELEASES, Placement
 from controlplane.preflight import EnvoyPreflight
 from controlplane.publishing import Changing, Kind, Publisher, R, S
+from controlplane.purges import DEADLINE as PURGES_DEADLINE
+from controlplane.purges import PurgeStore
 from controlplane.revocations import DEADLINE as REVOCATIONS_DEADLINE
 from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
@@ -100,7 +102,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
         registry=registry,
     )
     client = httpx.AsyncClient(trust_env=False)
-    revocations = _revocations(settings)
+    revocations, purges = _revocations(settings), _purges(settings)
     health = Health(checks={"document": pipeline.complaint})
     app = build_admin_app(
         AdminParts(
@@ -111,6 +113,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             standings=discovery.standings,
             auth=AuthServices(settings.auth_targets, client=client),
             revocations=revocations,
+            purges=purges,
             key_maker=_key_maker(settings),
             events=events,
             health=health,
@@ -130,8 +133,9 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             preflight.close()  # the thread that waits for Envoy's verdict would hold up the end of the process
         await client.aclose()
         await lists.aclose()
-        if revocations is not None:
-            await revocations.aclose()
+        for told in (revocations, purges):
+            if told is not None:
+                await told.aclose()
         await nodes.write()  # who has gone with this replica
         if store is not None:
             await store.close()
@@ -157,6 +161,12 @@ def _revocations(settings: ControlPlaneSettings) -> RevocationStore | None:
     if settings.redis_url is None:
         return None
     return RevocationStore(redis_client(settings.redis_url, deadline=REVOCATIONS_DEADLINE))
+
+
+def _purges(settings: ControlPlaneSettings) -> PurgeStore | None:
+    if settings.redis_url is None:
+        return None
+    return PurgeStore(redis_client(settings.redis_url, deadline=PURGES_DEADLINE))
 
 
 def _key_maker(settings: ControlPlaneSettings) -> KeyMaker | None:

@@ -80,7 +80,8 @@ class ControlPlaneSettings(AdminSettings, ApiKeySettings):
     """Revisions that the history keeps."""
 
     redis_url: RedisUrl | None = None
-    """Redis or Valkey that holds the revocations, the same as that of ext_authz. Without it none can be made."""
+    """Redis or Valkey that holds the revocations and the latest purges, the same as that of ext_authz and of the
+    response cache. Without it none can be made."""
 
     envoy_path: Path | None = None
     """The Envoy binary that sees every snapshot before it goes live; without it the one of the ``embedded`` extra, if

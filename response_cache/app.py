@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from response_cache.exchange import Shared
 from response_cache.flights import Flights
 from response_cache.metrics import Metrics
+from response_cache.purge_feed import DEADLINE, PurgeFeed
 from response_cache.service import CacheService
 from response_cache.settings import ResponseCacheSettings
 from response_cache.store import Store
@@ -17,6 +18,7 @@ from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
 from servicekit.logs import configure_logging
+from servicekit.redis_client import redis_client
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
 from servicekit.tls import add_port
@@ -41,6 +43,7 @@ async def build(settings: ResponseCacheSettings) -> Process:
     """
     registry = CollectorRegistry()
     shared = assemble(settings, registry)
+    feed = _feed(settings, shared)
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
     server.add_generic_rpc_handlers((CacheService(shared).handler(),))
     add_port(server, settings.response_cache_bind, settings)
@@ -49,8 +52,20 @@ async def build(settings: ResponseCacheSettings) -> Process:
         health=health,
         http=HttpServer(operations_app(health=health, registry=registry), settings.response_cache_http_bind),
         grpc_server=server,
+        tasks={"purges": feed.run} if feed is not None else {},
+        on_stopped=feed.aclose if feed is not None else None,
         drain_seconds=settings.drain_seconds,
     )
+
+
+def _feed(settings: ResponseCacheSettings, shared: Shared) -> PurgeFeed | None:
+    if settings.redis_url is None:
+        return None
+    feed = PurgeFeed(
+        client=redis_client(settings.redis_url, deadline=DEADLINE), forget=shared.forget, clock=time.monotonic
+    )
+    shared.metrics.watch_purges(feed)
+    return feed
 
 
 def main() -> None:

@@ -12,8 +12,9 @@ from response_cache import cache_status, conditional, messages
 from response_cache.flights import Flight, FlightKey, Flights, Landing
 from response_cache.freshness import Lifetime, NotKept, judge
 from response_cache.metrics import Metrics
-from response_cache.requests import SAFE, Asked
+from response_cache.requests import SAFE, Asked, Key
 from response_cache.store import OVERHEAD, Answer, Headers, Store
+from servicekit.contracts.purge import Purge
 
 _LEAST_ERROR: Final = 500
 _SHARE: Final = 4
@@ -49,6 +50,15 @@ class Shared:
     """Seconds since the epoch."""
     collecting: int = field(default=0, init=False)
     """Bytes of bodies on their way into the store."""
+
+    def forget(self, purge: Purge | None) -> int:
+        """Forget what ``purge`` means, on its way here too; ``None`` is everything. How many answers those were."""
+
+        def is_meant(key: Key) -> bool:
+            return purge is None or purge.means(key.route, key.target.partition("?")[0])
+
+        self.flights.ground(is_meant)
+        return self.store.purge(is_meant)
 
 
 class Exchange:
@@ -178,10 +188,7 @@ class Exchange:
     def _answer(self, status: int, headers: Headers, body: bytes, lifetime: Lifetime, came_at: float) -> Answer:
         size = OVERHEAD + len(body) + sum(len(name) + len(value) for name, value in headers)
         size += sum(map(len, self._key))
-        path = self._asked.target.partition("?")[0]
-        return Answer(
-            status=status, headers=headers, body=body, lifetime=lifetime, came_at=came_at, path=path, size=size
-        )
+        return Answer(status=status, headers=headers, body=body, lifetime=lifetime, came_at=came_at, size=size)
 
     def _count(self, outcome: str) -> None:
         self._shared.metrics.request(self._asked.rule.route, outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from response_cache.flights import Flights
+from response_cache.purge_feed import PurgeFeed
 from response_cache.store import Store
 
 
@@ -34,6 +35,11 @@ class Metrics:
             ("gateway_cache_evicted", "Answers that had to make room, since the start.", lambda: store.evicted),
         ):
             Gauge(name, meaning, registry=self._registry).set_function(read)
+
+    def watch_purges(self, feed: PurgeFeed) -> None:
+        """Tell whether purges are heard of."""
+        meaning = "Seconds since purges were last asked for with success; infinite before the first time."
+        Gauge("gateway_cache_purges_age_seconds", meaning, registry=self._registry).set_function(lambda: feed.age)
 
     def request(self, route: str, outcome: str) -> None:
         """Count one request."""

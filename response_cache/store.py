@@ -31,8 +31,6 @@ class Answer:
     body: bytes
     lifetime: Lifetime
     came_at: float
-    path: str
-    """Without the query."""
     size: int
     """Bytes that it counts for."""
 
@@ -127,9 +125,9 @@ class Store:
         for variant in tuple(found.answers) if found is not None else ():
             self._drop(key, variant)
 
-    def purge(self, gone: Callable[[Key, Answer], bool]) -> int:
-        """Forget every answer of which ``gone`` says so; how many those were."""
-        dropped = [(key, variant) for key, variant in self._recent if gone(key, self._keys[key].answers[variant])]
+    def purge(self, gone: Callable[[Key], bool]) -> int:
+        """Forget every answer under keys of which ``gone`` says so; how many those were."""
+        dropped = [(key, variant) for key, variant in self._recent if gone(key)]
         for key, variant in dropped:
             self._drop(key, variant)
         return len(dropped)

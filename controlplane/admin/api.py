@@ -20,6 +20,7 @@ from controlplane.admin.openapi import openapi_of
 from controlplane.admin.routers.api_keys import api_keys_router
 from controlplane.admin.routers.audit import audit_router
 from controlplane.admin.routers.auth import auth_router
+from controlplane.admin.routers.cache import cache_router
 from controlplane.admin.routers.discovery import discovery_router
 from controlplane.admin.routers.document import document_router
 from controlplane.admin.routers.events import Listeners, events_router
@@ -44,6 +45,7 @@ from controlplane.discovery import Standing
 from controlplane.events import Events
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
+from controlplane.purges import PurgeStore
 from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
 from controlplane.store import Store
@@ -87,6 +89,8 @@ class AdminParts:
     nodes: NodeBook
     auth: AuthServices
     revocations: RevocationStore | None
+    """``None`` without a Redis."""
+    purges: PurgeStore | None
     """``None`` without a Redis."""
     key_maker: KeyMaker | None
     """``None`` without the secret that API keys are hashed with."""
@@ -183,6 +187,7 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
         events_router(parts.events, parts.health, authenticator, Listeners()),
         tokens_router(store.tokens if store is not None else None, trail),
         revocations_router(parts.revocations, lambda: parts.pipeline.status.gateway, trail),
+        cache_router(parts.purges, lambda: parts.pipeline.status.gateway, trail),
         api_keys_router(
             store.api_keys if store is not None else None,
             parts.key_maker,

@@ -68,6 +68,7 @@ COMMANDS = (
     Command("tokens", "gateway.cli.tokens", "Make, list and revoke tokens of the admin API."),
     Command("keys", "gateway.cli.keys", "Make, list, change, rotate and revoke API keys."),
     Command("limits", "gateway.cli.limits", "Show rate limits, and give single callers other amounts."),
+    Command("cache", "gateway.cli.cache", "Forget kept answers."),
     Command("revocations", "gateway.cli.revocations", "Revoke tokens, list what is revoked, and take it back."),
     Command("audit", "gateway.cli.audit", "Show the audit log, or verify that nobody has changed it."),
     Command("export", "gateway.cli.transfer", "Write everything that the store holds to a file"),

@@ -194,6 +194,7 @@ def _response_cache(run: Run) -> Component:
     told = {
         "GATEWAY_RESPONSE_CACHE_BIND": str(run.socket("response_cache")),
         "GATEWAY_RESPONSE_CACHE_HTTP_BIND": str(run.settings.response_cache_http_bind),
+        "GATEWAY_REDIS_URL": _redis_url(run),
     }
     return _process(
         run, "response-cache", told=told, ready=run.settings.response_cache_http_bind, needs={"controlplane"}

@@ -33,6 +33,7 @@ from controlplane.history import History
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.placement import Placement
+from controlplane.purges import PurgeStore
 from controlplane.revocations import RevocationStore
 from controlplane.rollout import Rollout
 from controlplane.store import Store, open_store
@@ -131,6 +132,7 @@ async def running_admin(
     if_match_required: bool = False,
     auth_targets: Sequence[str] = (),
     revocations: RevocationStore | None = None,
+    purges: PurgeStore | None = None,
     has_key_secret: bool = True,
     standings: Sequence[Standing] = (),
 ) -> AsyncIterator[Admin]:
@@ -178,6 +180,7 @@ async def running_admin(
         nodes=NodeBook(ledger=ledger, store=store.nodes if store is not None else None, replica="test"),
         auth=AuthServices(auth_targets, client=asking),
         revocations=revocations,
+        purges=purges,
         key_maker=KeyMaker(secret=b"the installation's secret") if has_key_secret else None,
         standings=lambda: standings,
         events=events,

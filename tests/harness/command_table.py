@@ -40,6 +40,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/limits/{name}/overrides/{id}"): ("limits", "override", "show", "per-user", "abc"),
     ("PATCH", "/limits/{name}/overrides/{id}"): ("limits", "override", "set", "per-user", "abc", "--denied"),
     ("DELETE", "/limits/{name}/overrides/{id}"): ("limits", "override", "delete", "per-user", "abc"),
+    ("POST", "/cache/purge"): ("cache", "purge", "--route", "rest"),
     ("GET", "/revocations"): ("revocations", "list"),
     ("POST", "/revocations"): ("revocations", "add", "platform", "--jti", "abc"),
     ("DELETE", "/revocations/{id}"): ("revocations", "remove", "abc"),

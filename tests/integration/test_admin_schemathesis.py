@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from controlplane.purges import PurgeStore
 from controlplane.revocations import RevocationStore
 from servicekit.address import Address
 from servicekit.http import HttpServer
@@ -46,14 +47,16 @@ async def test_the_api_does_what_its_description_says(tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(_CONFIG)
     with running_valkey() as valkey:
         store = RevocationStore(redis_client(SecretStr(valkey.url), deadline=2))
+        purges = PurgeStore(redis_client(SecretStr(valkey.url), deadline=2))
         try:
-            await _check(tmp_path, store)
+            await _check(tmp_path, store, purges)
         finally:
             await store.aclose()
+            await purges.aclose()
 
 
-async def _check(tmp_path: Path, revocations: RevocationStore) -> None:
-    async with running_admin(tmp_path, revocations=revocations) as admin:
+async def _check(tmp_path: Path, revocations: RevocationStore, purges: PurgeStore) -> None:
+    async with running_admin(tmp_path, revocations=revocations, purges=purges) as admin:
         (tmp_path / "openapi.json").write_text(json.dumps(admin.api.openapi()))
         port = free_port()
         server = HttpServer(admin.app, Address(host="127.0.0.1", port=port))

@@ -29,7 +29,7 @@ VIEWER_MAY = {
     ]),
 }  # fmt: skip
 OPERATOR_MAY = VIEWER_MAY | {
-    "list_revocations", "create_revocation", "delete_revocation",
+    "list_revocations", "create_revocation", "delete_revocation", "purge_cache",
     "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
     "list_overrides", "create_override", "get_override", "change_override", "delete_override",
     "put_document", "roll_back", "promote_canary", "abort_canary",
@@ -40,6 +40,7 @@ WITHOUT_DRY_RUNS = {
     "promote_canary", "abort_canary", "list_revocations", "create_revocation", "delete_revocation",
     "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
     "list_overrides", "create_override", "get_override", "change_override", "delete_override",
+    "purge_cache",
 }  # fmt: skip
 ADMIN_MAY = OPERATOR_MAY | {
     "list_tokens", "create_token", "revoke_token", "list_audit_entries", "verify_audit_log", "export_everything",

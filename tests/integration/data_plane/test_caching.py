@@ -21,6 +21,8 @@ from tests.harness.guides import running_guide
 from tests.harness.processes import wait_for
 from tests.harness.response_cache_process import ResponseCacheProcess, response_cache_process
 
+pytestmark = pytest.mark.xdist_group("caching")
+
 _NUMBERS = count()
 FRESH = {"cache-control": "max-age=60"}
 

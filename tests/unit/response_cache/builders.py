@@ -40,7 +40,7 @@ def key(target: str = "/a", caller: str = "") -> Key:
     return Key("r", "g", "http", "shop", target, caller)
 
 
-def answer(*, size: int = 10, ttl: float = 60, stale_for: float = 0, came_at: float = 0, path: str = "/a") -> Answer:
+def answer(*, size: int = 10, ttl: float = 60, stale_for: float = 0, came_at: float = 0) -> Answer:
     """One with that lifetime."""
     lifetime = Lifetime(ttl=ttl, age=0, stale_for=stale_for)
-    return Answer(status=200, headers=(), body=b"", lifetime=lifetime, came_at=came_at, path=path, size=size)
+    return Answer(status=200, headers=(), body=b"", lifetime=lifetime, came_at=came_at, size=size)

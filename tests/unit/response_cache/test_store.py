@@ -84,8 +84,8 @@ def test_purges() -> None:
     """Those that are meant."""
     store = Store(100)
     for path in ("/a", "/b"):
-        store.put(key(path), {}, answer(path=path), ())
-    assert store.purge(lambda _, one: one.path == "/a") == 1
+        store.put(key(path), {}, answer(), ())
+    assert store.purge(lambda one: one.target == "/a") == 1
     assert (store.find(key("/a"), {}, 0), len(store)) == (None, 1)
 
 
@@ -113,5 +113,5 @@ def test_bytes_are_those_that_are_there(changes: list[tuple[str, str, tuple[str,
             case _:
                 store.find(key(path), {"x": value}, number)
         assert store.bytes <= 100
-    store.purge(lambda *_: True)
+    store.purge(lambda _: True)
     assert (store.bytes, len(store), store.variant(key("/a"), {})) == (0, 0, None)

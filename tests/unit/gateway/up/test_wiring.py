@@ -44,11 +44,11 @@ def test_parts_start_in_order_of_readiness(tmp_path: Path) -> None:
 
 
 def test_with_a_redis_there_is_no_valkey(tmp_path: Path) -> None:
-    """And only they are told of it that count in it, or make and obey revocations."""
+    """And only they are told of it that count in it, or make and obey revocations and purges."""
     parts = plan(tmp_path, redis_url="redis://:pw@store:6379/1")
     assert "valkey" not in parts
     told = {name for name, part in parts.items() if "GATEWAY_REDIS_URL" in part.environment}
-    assert told == {"controlplane", "ext-authz", "ratelimit"}
+    assert told == {"controlplane", "ext-authz", "ratelimit", "response-cache"}
     assert parts["ratelimit"].environment["GATEWAY_REDIS_URL"] == "redis://:pw@store:6379/1"
 
 
