@@ -16,8 +16,9 @@ import yaml
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from gateway.roles import ROLES
 from servicekit.address import Address
-from servicekit.settings import PeerSettings
+from servicekit.settings import ENV_PREFIX, PeerSettings, load_settings
 from servicekit.tls import add_port, open_channel
 from tests.harness.chart import CHART, Manifest, one, render
 from tests.harness.ports import free_port
@@ -64,6 +65,10 @@ def test_kubernetes_would_accept_every_object(case: Path, version: str) -> None:
         ({"gateway": {"resources": {"limits": {"memory": "lots"}}}}, "memory"),
         ({"image": {"digest": "sha256:abc"}}, "digest"),
         ({"logLevel": "LOUD"}, "logLevel"),
+        ({"admin": {"oidc": {"issuer": "https://id.example.com"}}}, "jwksUri"),
+        ({"admin": {"oidc": {"jwksUri": "https://id.example.com/jwks"}}}, "jwksUri"),
+        ({"admin": {"certificateRoles": {"*.ops.example": "root"}}}, "certificateRoles"),
+        ({"extAuthz": {"volumes": [{"name": "tls", "emptyDir": {}}]}}, "volumes"),
     ],
 )
 def test_a_bad_value_is_refused_by_name(values: Mapping[str, Any], named: str) -> None:
@@ -104,6 +109,26 @@ def containers(manifests: list[Manifest]) -> Iterator[tuple[Manifest, Manifest]]
 def environment(container: Manifest) -> dict[str, str]:
     """The environment of a container, as far as its values stand in the manifest."""
     return {entry["name"]: entry.get("value", "") for entry in container["env"]}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.removesuffix(".in.yaml"))
+def test_every_process_understands_its_environment(case: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container is told are settings of its process, with values that it takes."""
+    roles = {role.name: role.load_settings_class() for role in ROLES}
+    seen = set()
+    for _, container in containers(render(case_values(case))):
+        role = roles.get((container.get("args") or [""])[0])
+        if role is None:
+            continue
+        told = environment(container)
+        assert {name.removeprefix(ENV_PREFIX).lower() for name in told} <= set(role.model_fields), container["name"]
+        with monkeypatch.context() as patch:
+            for name, value in told.items():
+                if value:  # what comes from a Secret or from the pod itself is not known here
+                    patch.setenv(name, value)
+            load_settings(role)
+        seen.add(container["name"])
+    assert seen == {"controlplane", "envoy", "ext-authz", "ratelimit", "response-cache", "telemetry"}
 
 
 def links(manifests: list[Manifest]) -> list[tuple[str, str, int]]:

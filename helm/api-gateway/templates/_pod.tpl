@@ -24,7 +24,7 @@ spec:
       annotations:
         checksum/tls: {{ .root.Values.tls | toJson | sha256sum }}
         {{- if .secret }}
-        checksum/secret: {{ list .root.Values.redis .root.Values.store .root.Values.admin .root.Values.existingSecret | toJson | sha256sum }}
+        checksum/secret: {{ list .root.Values.redis .root.Values.store .root.Values.admin.token .root.Values.existingSecret | toJson | sha256sum }}
         {{- end }}
         {{- with $values.podAnnotations }}
         {{- toYaml . | nindent 8 }}
@@ -75,6 +75,9 @@ spec:
         {{- with .volumes }}
         {{- . | nindent 8 }}
         {{- end }}
+        {{- with $values.volumes }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
 {{- end -}}
 
 {{/* How a container of any role starts and what it may do: (dict "root" $ "values" … "role" "ext-authz"). */}}
@@ -121,6 +124,13 @@ readinessProbe:
 {{/* What the values add for one part; the last entry of a name wins. */}}
 {{- define "api-gateway.extraEnv" -}}
 {{- with .env }}
+{{- toYaml . | nindent 4 }}
+{{- end }}
+{{- end -}}
+
+{{/* Likewise: files. */}}
+{{- define "api-gateway.extraMounts" -}}
+{{- with .volumeMounts }}
 {{- toYaml . | nindent 4 }}
 {{- end }}
 {{- end -}}
