@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import structlog
 
-from controlplane.config import GatewayConfig, load_document
+from controlplane.config import GatewayConfig, Problem, load_document
+from controlplane.config.references import unused
 from controlplane.model import Gateway
 from controlplane.preflight import Constraints, EnvoyPreflight, PreflightUnavailableError, check_groups
 from controlplane.preflight.release import Judge
@@ -21,6 +22,8 @@ class Compiled(NamedTuple):
 
     gateway: Gateway
     release: Release
+    warnings: tuple[Problem, ...] = ()
+    """What is allowed and perhaps not meant."""
 
 
 class Compiler:
@@ -67,7 +70,7 @@ class Compiler:
             ConfigError: its parts don't fit together.
         """
         gateway = resolve(document, listen_address=self._listen_address)
-        return Compiled(gateway, translate_release(gateway))
+        return Compiled(gateway, translate_release(gateway), unused(document))
 
     def recall(self, text: bytes, origin: str) -> Compiled:
         """:meth:`translate` of the text of a document that was live once.

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
+from controlplane.admin.errors import MistakeOut, mistake_of
 from controlplane.compiler import Compiled
 from controlplane.difference import compare_gateways, compare_snapshots
 from controlplane.live import Applied
@@ -50,13 +51,6 @@ class GroupChangesOut(BaseModel):
     resources: list[ResourceChangesOut]
 
 
-class WarningOut(BaseModel):
-    """Something that is allowed and perhaps not meant."""
-
-    code: str
-    message: str
-
-
 class PlanOut(BaseModel):
     """What a document would change. Documents that mean the same change nothing."""
 
@@ -64,7 +58,8 @@ class PlanOut(BaseModel):
     """The revision that it is compared with; null when nothing is live, or no history is kept."""
     changes: list[ChangeOut]
     groups: list[GroupChangesOut]
-    warnings: list[WarningOut]
+    warnings: list[MistakeOut]
+    """What is allowed and perhaps not meant."""
 
 
 class GroupOutcomeOut(BaseModel):
@@ -133,7 +128,7 @@ def plan_of(number: int | None, before: Compiled | None, after: Compiled) -> Pla
         parent=number,
         changes=changes_between(before.gateway if before else None, after.gateway),
         groups=group_changes(before.release if before else None, after.release),
-        warnings=[],
+        warnings=[mistake_of(warning) for warning in after.warnings],
     )
 
 

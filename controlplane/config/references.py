@@ -1,4 +1,4 @@
-"""Whether every name that a document uses is one that it defines."""
+"""Whether every name that a document uses is one that it defines, and the other way round."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ _SECTIONS = {
 """Section to the keys of its items that hold names, and the sections whose names these are."""
 
 
+_KEY = 2
+"""Length of the path to a member of a section that is a mapping: its key is its name."""
+
+
 def dangling(data: Any) -> list[Problem]:
     """A problem for each name that nothing has, for as many as are listed.
 
@@ -39,6 +43,23 @@ def dangling(data: Any) -> list[Problem]:
         if (known := defined[section]) is not None and name not in known
     )
     return list(islice(found, MAX_LISTED))
+
+
+def unused(document: GatewayConfig) -> tuple[Problem, ...]:
+    """What is defined and nothing uses, located: allowed, and perhaps not meant."""
+    data = document.model_dump()
+    used = {(section, name) for user in _SECTIONS for _, section, name in _uses(user, data.get(user))}
+    defined = (
+        *((("upstreams", index, "name"), "upstreams", one.name) for index, one in enumerate(document.upstreams)),
+        *((("authentication", name), "authentication", name) for name in document.authentication),
+        *((("rate_limits", name), "rate_limits", name) for name in document.rate_limits),
+    )
+    found = (
+        Problem(path=path, code="unused", message=f"nothing uses {quoted(name)} of {section}", at_key=len(path) == _KEY)
+        for path, section, name in defined
+        if (section, name) not in used
+    )
+    return tuple(document.places.locate(problem) for problem in islice(found, MAX_LISTED))
 
 
 def _problem(path: Path, section: str, name: str, known: set[str]) -> Problem:

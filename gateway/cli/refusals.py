@@ -68,7 +68,7 @@ def read_refusal(status: int, body: bytes) -> RefusedError:
         status,
         code=code,
         detail=f"{detail} ({_HOW[code]})" if code in _HOW else detail,
-        mistakes=tuple(_mistake(one) for one in listed[:SHOWN] if isinstance(one, dict)),
+        mistakes=tuple(read_mistake(one) for one in listed[:SHOWN] if isinstance(one, dict)),
     )
 
 
@@ -80,7 +80,8 @@ def _mapping(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _mistake(one: dict[str, Any]) -> Mistake:
+def read_mistake(one: dict[str, Any]) -> Mistake:
+    """One of the admin API's, as far as it can be understood."""
     path = _text(one, "pointer", "path", "where")
     where = _text(one, "where")
     match = _POSITION.fullmatch(where)

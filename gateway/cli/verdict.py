@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from controlplane.config import ConfigError, GatewayConfig, Problem, load_document
 from controlplane.config.problems import path_text
+from controlplane.config.references import unused
 from controlplane.model import Gateway
 from controlplane.resolve import resolve
 from gateway.binaries import MissingBinaryError, envoy_path
 from gateway.cli.admin_client import admin_client
 from gateway.cli.document_file import DocumentFile, UnreadableError, mistake_lines, read_document
 from gateway.cli.output import plain, understood
-from gateway.cli.refusals import Mistake, RefusedError
+from gateway.cli.refusals import SHOWN, Mistake, RefusedError, read_mistake
 
 if TYPE_CHECKING:  # what asks Envoy is only loaded for a document without other mistakes
     from controlplane.xds.snapshot import Snapshot
@@ -35,6 +36,8 @@ class Verdict:
     mistakes: tuple[Mistake, ...] = ()
     unlisted: int = 0
     """How many more there are."""
+    warnings: tuple[Mistake, ...] = ()
+    """What is allowed and perhaps not meant."""
     unasked: str = ""
     """Why Envoy was not asked about a document without mistakes; empty when it was."""
 
@@ -53,7 +56,8 @@ def check(name: str) -> Verdict:
     except ConfigError as error:
         mistakes = tuple(mistake_of(problem, document.name) for problem in error.problems)
         return Verdict(document=document, mistakes=mistakes, unlisted=error.unlisted)
-    return Verdict(document=document, counts=_counts(gateway), unasked=unasked)
+    warnings = tuple(mistake_of(warning, document.name) for warning in unused(config))
+    return Verdict(document=document, counts=_counts(gateway), warnings=warnings, unasked=unasked)
 
 
 def _show_to_envoy(document: GatewayConfig) -> str:
@@ -95,7 +99,8 @@ def ask(name: str, context: str | None) -> Verdict:
             return Verdict(document=document, mistakes=error.mistakes)
     with understood():
         counts = {str(key): value for key, value in answer.items() if isinstance(value, int)}
-    return Verdict(document=document, counts=counts)
+        warnings = tuple(read_mistake(one) for one in answer.get("warnings", ())[:SHOWN] if isinstance(one, dict))
+    return Verdict(document=document, counts=counts, warnings=warnings)
 
 
 def for_people(verdict: Verdict) -> Iterable[str]:
@@ -104,6 +109,8 @@ def for_people(verdict: Verdict) -> Iterable[str]:
         yield "ok: " + ", ".join(_counted(count, name) for name, count in verdict.counts.items())
         if verdict.unasked:
             yield plain(f"Envoy was not asked: {verdict.unasked}")
+        warnings = (replace(one, message=f"warning: {one.message}") for one in verdict.warnings)
+        yield from mistake_lines(verdict.document, warnings)
         return
     yield from mistake_lines(verdict.document, verdict.mistakes)
     unlisted = f", and {verdict.unlisted} more" if verdict.unlisted else ""
@@ -113,7 +120,8 @@ def for_people(verdict: Verdict) -> Iterable[str]:
 def for_programs(verdict: Verdict) -> dict[str, object]:
     """The same as plain data."""
     if verdict.counts is not None:
-        return {"ok": True, "counts": dict(verdict.counts), "problems": []}
+        warnings = [_plain_data(verdict.document, one) for one in verdict.warnings]
+        return {"ok": True, "counts": dict(verdict.counts), "problems": [], "warnings": warnings}
     problems = [_plain_data(verdict.document, one) for one in verdict.mistakes]
     return {"ok": False, "problems": problems, "unlisted": verdict.unlisted}
 

@@ -15,7 +15,7 @@ from controlplane.admin.bodies import JSON, YAML, parse_json, read_document
 from controlplane.admin.changes import ORIGIN, Changes, Point, Proposal, Propose
 from controlplane.admin.editing import emit
 from controlplane.admin.editing.splices import same
-from controlplane.admin.errors import ApiError, declared, pointer_to
+from controlplane.admin.errors import ApiError, MistakeOut, declared, mistake_of, pointer_to
 from controlplane.admin.etags import check_preconditions, document_tag, is_unchanged, live_tag
 from controlplane.admin.parameters import IfMatch, IfNoneMatch, Message, Wait
 from controlplane.admin.routing import api_router
@@ -53,6 +53,8 @@ class ValidOut(BaseModel):
     listeners: int
     upstreams: int
     routes: int
+    warnings: list[MistakeOut]
+    """What is allowed and perhaps not meant."""
 
 
 def document_router(changes: Changes, trail: AuditTrail) -> APIRouter:
@@ -65,7 +67,12 @@ def document_router(changes: Changes, trail: AuditTrail) -> APIRouter:
         """Check a document without applying it; 422 names every mistake."""
         compiled = await changes.compiled(await _proposed(request, None))
         gateway = compiled.gateway
-        return ValidOut(listeners=len(gateway.listeners), upstreams=len(gateway.upstreams), routes=len(gateway.routes))
+        return ValidOut(
+            listeners=len(gateway.listeners),
+            upstreams=len(gateway.upstreams),
+            routes=len(gateway.routes),
+            warnings=[mistake_of(warning) for warning in compiled.warnings],
+        )
 
     @router.post("/plan", openapi_extra=_BODY, responses=declared(413, 415, 422))
     async def plan_document(request: Request, _access: Access = Depends(may_read)) -> PlanOut:

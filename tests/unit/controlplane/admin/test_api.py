@@ -58,7 +58,7 @@ async def test_the_status_shows_what_is_live_and_what_was_refused(admin: Admin) 
 async def test_a_document_can_be_checked_and_planned_without_applying_it(admin: Admin) -> None:
     """Counts or every mistake; what would change; and nothing does."""
     good = await admin.http.post(f"{V1}/validate", content=DOCUMENT)
-    assert good.json() == {"listeners": 1, "upstreams": 1, "routes": 2}
+    assert good.json() == {"listeners": 1, "upstreams": 1, "routes": 2, "warnings": []}
     wrong = DOCUMENT.replace("upstream: resumes", "x: 1")
     bad = problem(await admin.http.post(f"{V1}/validate", content=wrong, headers=YAML), 422)
     assert [one["pointer"] for one in bad["errors"]] == ["/routes/0/x", "/routes/1/x"]
@@ -71,6 +71,11 @@ async def test_a_document_can_be_checked_and_planned_without_applying_it(admin: 
         [{"path": "timeout", "before": 5, "after": 6}],
     )
     assert [group["group"] for group in plan["groups"]] == ["edge"]
+    more = DOCUMENT.replace("rate_limits:", "rate_limits:\n  flood: {by: ip, requests: 1, per: 1s}", 1)
+    for operation in ("plan", "validate"):
+        (warning,) = (await admin.http.post(f"{V1}/{operation}", content=more, headers=YAML)).json()["warnings"]
+        assert (warning["code"], warning["message"]) == ("unused", "nothing uses 'flood' of rate_limits")
+        assert warning["where"] == "request:11:3"
     assert await text(admin) == DOCUMENT
 
 

@@ -42,6 +42,19 @@ def test_a_good_document_is_counted(document: Path) -> None:
     assert result.output == "ok: 1 listener, 1 upstream, 1 route, 0 identity providers, 0 rate limits\n"
 
 
+def test_what_is_perhaps_not_meant_is_shown(document: Path) -> None:
+    """Where it stands, and the document is good all the same."""
+    spare = "upstreams: [{name: spare, endpoints: ['http://127.0.0.1'], fallback: echo}, "
+    document.write_text(GOOD.replace("upstreams: [", spare))
+    result = run("validate", str(document))
+    assert result.exit_code == 0
+    first, warning, *_ = result.output.splitlines()
+    assert first.startswith("ok: 1 listener, 2 upstreams")
+    assert warning == f"{document}:2:20: warning: nothing uses 'spare' of upstreams"
+    (said,) = json.loads(run("validate", str(document), "--output", "json").output)["warnings"]
+    assert (said["code"], said["line"], said["column"]) == ("unused", 2, 20)
+
+
 def test_a_mistake_is_shown_where_it_stands(document: Path) -> None:
     """The line, and a caret below the column; exit code 1."""
     document.write_text(GOOD.replace("upstream: echo", "upstream: eco"))
