@@ -23,7 +23,6 @@ from envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitRespon
 from envoy.service.ratelimit.v3.rls_pb2_grpc import add_RateLimitServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 
-from ratelimit_service import script
 from ratelimit_service.limiter import Limiter
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.metrics import Metrics
@@ -32,6 +31,7 @@ from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.service import RateLimitService
+from servicekit.buckets import script
 from servicekit.contracts import Limit, LimitPolicy
 from tests.harness.valkey import Valkey, running_valkey
 

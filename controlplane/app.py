@@ -25,6 +25,8 @@ from controlplane.discovery import DiscoveringCache, Discovery, ListMemory, List
 from controlplane.events import Events
 from controlplane.history import History
 from controlplane.limit_overrides import LIMIT_OVERRIDES
+from controlplane.limit_state import DEADLINE as LIMITS_DEADLINE
+from controlplane.limit_state import LimitStates
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.placement import BESIDE_RELEASES, Placement
@@ -103,6 +105,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
     )
     client = httpx.AsyncClient(trust_env=False)
     revocations, purges = _revocations(settings), _purges(settings)
+    limit_states = _limit_states(settings)
     health = Health(checks={"document": pipeline.complaint})
     app = build_admin_app(
         AdminParts(
@@ -114,6 +117,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             auth=AuthServices(settings.auth_targets, client=client),
             revocations=revocations,
             purges=purges,
+            limit_states=limit_states,
             key_maker=_key_maker(settings),
             events=events,
             health=health,
@@ -133,7 +137,7 @@ async def build(settings: ControlPlaneSettings, envoy: Path | None) -> Process:
             preflight.close()  # the thread that waits for Envoy's verdict would hold up the end of the process
         await client.aclose()
         await lists.aclose()
-        for told in (revocations, purges):
+        for told in (revocations, purges, limit_states):
             if told is not None:
                 await told.aclose()
         await nodes.write()  # who has gone with this replica
@@ -167,6 +171,12 @@ def _purges(settings: ControlPlaneSettings) -> PurgeStore | None:
     if settings.redis_url is None:
         return None
     return PurgeStore(redis_client(settings.redis_url, deadline=PURGES_DEADLINE))
+
+
+def _limit_states(settings: ControlPlaneSettings) -> LimitStates | None:
+    if settings.redis_url is None:
+        return None
+    return LimitStates(redis_client(settings.redis_url, deadline=LIMITS_DEADLINE))
 
 
 def _key_maker(settings: ControlPlaneSettings) -> KeyMaker | None:

@@ -51,12 +51,13 @@ def _sent(override: LimitOverride, now: datetime) -> Override | None:
         limit=override.limit,
         caller=override.caller,
         ruling=override.ruling,
-        amount=_amount(override),
+        amount=amount_of(override),
         expires_at=None if override.expires_at is None else override.expires_at.timestamp(),
     )
 
 
-def _amount(override: LimitOverride) -> Amount | None:
+def amount_of(override: LimitOverride) -> Amount | None:
+    """How much, where it says so."""
     if override.requests is None or override.period is None or override.burst is None:
         return None
     return Amount(requests=override.requests, period_seconds=override.period, burst=override.burst)

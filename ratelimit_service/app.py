@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook, PolicyError
 from ratelimit_service.redis_store import RedisStore
+from ratelimit_service.reset_feed import DEADLINE, ResetFeed
 from ratelimit_service.rules.folder import RuleFolder
 from ratelimit_service.rules.http import routes
 from ratelimit_service.rules.limiter import RuleLimiter
@@ -31,6 +32,7 @@ from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
 from servicekit.http import HttpServer, operations_app
 from servicekit.logs import configure_logging
+from servicekit.redis_client import redis_client
 from servicekit.serving import Process, run
 from servicekit.settings import load_settings
 from servicekit.tls import add_port
@@ -47,6 +49,7 @@ class Parts:
     service: RateLimitService
     policy: PolicyBook
     overrides: OverrideBook
+    resets: ResetFeed
     store: RedisStore
 
 
@@ -57,17 +60,30 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
     store = _store(settings, metrics)
     refused = OverLimitCache()
     overrides = OverrideBook(wall=time.time, changed=lambda: refused.clear(time.monotonic()))
+    local = LocalStore(clock_us=_clock_us())
+
+    def forget(keys: Sequence[bytes]) -> None:
+        if keys:
+            refused.forget(keys, time.monotonic())
+            local.forget(keys)
+        else:
+            refused.clear(time.monotonic())
+
     limiter = Limiter(
         policy=policy,
         overrides=overrides,
         store=store,
-        local=LocalStore(clock_us=_clock_us()),
+        local=local,
         refused=refused,
         metrics=metrics,
         clock=time.monotonic,
     )
     return Parts(
-        service=RateLimitService(limiter=limiter, policy=policy), policy=policy, overrides=overrides, store=store
+        service=RateLimitService(limiter=limiter, policy=policy),
+        policy=policy,
+        overrides=overrides,
+        resets=ResetFeed(client=redis_client(settings.redis_url, deadline=DEADLINE), forget=forget),
+        store=store,
     )
 
 
@@ -161,7 +177,9 @@ async def build(settings: RateLimitSettings) -> Process:
             "policy": subscription.run,
             "overrides": _overrides(settings, parts.overrides, registry).run,
             "redis": parts.store.run,
+            "resets": parts.resets.run,
         },
+        on_stopped=parts.resets.aclose,
         drain_seconds=settings.drain_seconds,
     )
 

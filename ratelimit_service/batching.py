@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.store import StoreError
+from servicekit.buckets.takes import Level, Take
 
 QUIET_TURNS = 16
 """Turns of the event loop without a newcomer after which a chunk goes. gRPC hands requests over one by one, about every

@@ -9,30 +9,11 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from ratelimit_service.policy import CompiledLimit
-from ratelimit_service.window import Form
+from servicekit.buckets.takes import Level
 
 Source = Literal["store", "cache", "fallback", "override"]
 """What decided: the shared store, the memory of who is over the limit, this process while the store was away, or what
 was said of the caller, for which nothing has to be counted."""
-
-
-class Take(NamedTuple):
-    """One wish of a request: ``hits`` tokens from one bucket, or places in one window; 0 only looks."""
-
-    key: bytes
-    shape: Form
-    hits: int
-
-
-class Level(NamedTuple):
-    """What one bucket says to one :class:`Take`."""
-
-    fits: bool
-    """Whether this bucket would let the request through. Tokens were taken only if all buckets of the request do."""
-    remaining: int
-    """Whole tokens left after the decision."""
-    reset_us: int
-    """Microseconds until the bucket is full again or the window over; if it does not fit, until it would."""
 
 
 UNLIMITED: Final = Level(True, 2**32 - 1, 0)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ratelimit_service.bucket import MICROSECONDS
-from ratelimit_service.decision import Decision, Level, Source, Take, Verdict, decide
+from ratelimit_service.decision import Decision, Source, Verdict, decide
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.matching import Descriptor, Matched, match
 from ratelimit_service.metrics import Metrics
@@ -13,6 +12,8 @@ from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import CompiledLimit, PolicyBook
 from ratelimit_service.store import Store, StoreError
+from servicekit.buckets.bucket import MICROSECONDS
+from servicekit.buckets.takes import Level, Take
 
 DENIED_FOR_US = MICROSECONDS
 """What a limit with ``on_store_failure: deny`` tells the caller to wait, since nobody knows when the store returns."""

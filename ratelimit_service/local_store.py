@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.meters import Meter, unused
-from ratelimit_service.window import takes_refused
+from servicekit.buckets.takes import Level, Take
+from servicekit.buckets.window import takes_refused
 
 
 class LocalStore:
@@ -43,6 +43,11 @@ class LocalStore:
             Level(does_fit, meter.remaining(), meter.reset_us() if does_fit else meter.wait_us(take.hits))
             for does_fit, meter, take in zip(fit, meters, takes, strict=True)
         ]
+
+    def forget(self, keys: Iterable[bytes]) -> None:
+        """Let these be unused."""
+        for key in keys:
+            self._meters.pop(key, None)
 
     def clear(self) -> None:
         """Forget what was taken."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from ratelimit_service.decision import Take, Verdict
-from ratelimit_service.keys import bucket_key
+from ratelimit_service.decision import Verdict
 from ratelimit_service.overrides import Ruled
 from ratelimit_service.policy import CompiledLimit
+from servicekit.buckets.keys import bucket_key
+from servicekit.buckets.takes import Take
 from servicekit.contracts.limit_callers import counted_as
 from servicekit.contracts.limit_policy import DOMAIN, LIMIT_ENTRY, TIER_ENTRY
 

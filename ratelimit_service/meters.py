@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from ratelimit_service import bucket, window
-from ratelimit_service.bucket import Shape
-from ratelimit_service.window import Counts, Form, Window
+from servicekit.buckets import bucket, window
+from servicekit.buckets.bucket import Shape
+from servicekit.buckets.window import Counts, Form, Window
 
 
 class Meter(Protocol):

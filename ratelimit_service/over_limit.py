@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf
 from typing import NamedTuple
 
-from ratelimit_service.bucket import MICROSECONDS
-from ratelimit_service.decision import Level, Take
-from ratelimit_service.window import Form
+from servicekit.buckets.bucket import MICROSECONDS
+from servicekit.buckets.takes import Level, Take
+from servicekit.buckets.window import Form
 
 
 class _Empty(NamedTuple):
@@ -21,8 +21,8 @@ class OverLimitCache:
 
     Never wrong against the caller: an empty bucket or a full window only gets worse before its next token or place, and
     the moment is counted from before the store was asked. Changing a limit changes its shape, which ends what was
-    remembered under the old one; overrides that come and go end all of it. Only deleting a key in the store by hand
-    goes unnoticed, until that moment.
+    remembered under the old one; overrides that come and go end all of it, a reset what is remembered of its bucket.
+    Only deleting a key in the store by hand goes unnoticed, until that moment.
     """
 
     def __init__(self, *, max_keys: int = 65_536) -> None:
@@ -48,7 +48,7 @@ class OverLimitCache:
         return found
 
     def remember(self, takes: Sequence[Take], levels: Sequence[Level], asked_at: float) -> None:
-        """Keep what a refusal by the store says of each bucket that refused, unless :meth:`clear` came in between."""
+        """Keep what a refusal by the store says of each bucket that refused, unless something was forgotten since."""
         if asked_at <= self._forgot_at:
             return
         for take, level in zip(takes, levels, strict=True):
@@ -59,6 +59,12 @@ class OverLimitCache:
     def clear(self, now: float) -> None:
         """Forget everything, and what the store was asked until ``now`` too."""
         self._empty.clear()
+        self._forgot_at = now
+
+    def forget(self, keys: Iterable[bytes], now: float) -> None:
+        """Forget these, and what the store was asked until ``now``."""
+        for key in keys:
+            self._empty.pop(key, None)
         self._forgot_at = now
 
     def __len__(self) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from ratelimit_service.bucket import MICROSECONDS
-from ratelimit_service.decision import UNLIMITED, Level
+from ratelimit_service.decision import UNLIMITED
 from ratelimit_service.policy import CompiledLimit
+from servicekit.buckets.bucket import MICROSECONDS
+from servicekit.buckets.takes import Level
 from servicekit.contracts import LimitOverrides, Override
 
 LONGEST_DENIAL: Final = 3600.0

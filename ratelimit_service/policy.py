@@ -10,11 +10,10 @@ from fractions import Fraction
 from functools import partial
 from typing import Literal
 
-from ratelimit_service.bucket import MICROSECONDS, UnfitLimitError, shape
-from ratelimit_service.keys import key_seed
-from ratelimit_service.window import Form, fixed_window, sliding_window
+from servicekit.buckets.bucket import MICROSECONDS, UnfitLimitError
+from servicekit.buckets.forms import form_of, period_us, seed_of
+from servicekit.buckets.window import Form
 from servicekit.contracts import Amount, Limit, LimitPolicy, Limits
-from servicekit.contracts.limit_policy import DOMAIN
 from servicekit.retained import Retained
 
 By = Literal["user", "api_key", "ip"]
@@ -46,7 +45,7 @@ class CompiledLimit:
     """This process' share, for decisions while the store is away."""
     on_store_failure: Literal["local", "allow", "deny"]
     seed: hashlib.blake2b = field(compare=False, repr=False)
-    """The key of a bucket but for the caller; see :mod:`ratelimit_service.keys`."""
+    """The key of a bucket but for the caller; see :mod:`servicekit.buckets.keys`."""
     with_amount: Callable[[Amount], CompiledLimit] = field(compare=False, repr=False)
     """The same limit with another amount; what was taken stays taken."""
     tiers: Mapping[str, CompiledLimit] = field(default_factory=dict)
@@ -100,12 +99,11 @@ def compile_policy(policy: Limits, local_share: Fraction) -> Table:
 
 
 def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
-    period_us = max(1, round(limit.period_seconds * MICROSECONDS))
     try:
-        whole, local = _form(limit, period_us, Fraction(1)), _form(limit, period_us, local_share)
+        whole, local = form_of(limit), form_of(limit, local_share)
     except UnfitLimitError as error:
         raise PolicyError(f"limit {limit.name!r}: {error}") from None
-    requests_per_unit, unit = _in_units(limit.requests, period_us)
+    requests_per_unit, unit = _in_units(limit.requests, period_us(limit))
     return CompiledLimit(
         name=limit.name,
         by=limit.by,
@@ -114,7 +112,7 @@ def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
         shape=whole,
         local_shape=local,
         on_store_failure=limit.on_store_failure,
-        seed=key_seed(DOMAIN, limit.name, limit.by, *_counted_anew(limit)),
+        seed=seed_of(limit),
         with_amount=partial(_with_amount, limit, local_share),
         tiers={name: _with_amount(limit, local_share, amount) for name, amount in limit.tiers.items()},
     )
@@ -122,19 +120,6 @@ def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
 
 def _with_amount(limit: Limit, local_share: Fraction, amount: Amount) -> CompiledLimit:
     return _compile(limit.model_copy(update={**dict(amount), "tiers": {}}), local_share)
-
-
-def _form(limit: Limit, period_us: int, share: Fraction) -> Form:
-    if limit.algorithm == "fixed_window":
-        return fixed_window(requests=max(1, int(limit.requests * share)), period_us=period_us)
-    if limit.algorithm == "sliding_window":
-        return sliding_window(requests=max(1, int(limit.requests * share)), period_us=period_us)
-    return shape(requests=limit.requests * share, period_us=period_us, burst=max(1, int(limit.burst * share)))
-
-
-def _counted_anew(limit: Limit) -> tuple[str, ...]:
-    """What can't change without beginning to count anew: tokens stay tokens, but windows end elsewhere."""
-    return () if limit.algorithm == "token_bucket" else (limit.algorithm, f"{limit.period_seconds:g}")
 
 
 def _in_units(requests: int, period_us: int) -> tuple[int, Unit]:

@@ -17,13 +17,13 @@ from typing import Protocol
 
 from redis.exceptions import NoScriptError, ReadOnlyError, RedisError, ResponseError
 
-from ratelimit_service import script
 from ratelimit_service.batching import Batcher, Chunk
-from ratelimit_service.bucket import MICROSECONDS, shape
-from ratelimit_service.decision import Take
-from ratelimit_service.keys import PREFIX
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.store import StoreError
+from servicekit.buckets import script
+from servicekit.buckets.bucket import MICROSECONDS, shape
+from servicekit.buckets.keys import PREFIX
+from servicekit.buckets.takes import Take
 
 CONNECT_SECONDS = 1.0
 """For a connection's handshake, which no request waits for."""

@@ -12,12 +12,12 @@ from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from ratelimit_service import script
 from ratelimit_service.batching import Batcher
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.redis_lane import CONNECT_SECONDS, Lane
 from ratelimit_service.store import StoreError
+from servicekit.buckets import script
+from servicekit.buckets.takes import Level, Take
 
 _log = structlog.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 
-from ratelimit_service.bucket import MICROSECONDS
 from ratelimit_service.decision import Decision, Verdict
+from servicekit.buckets.bucket import MICROSECONDS
 from servicekit.problems import MEDIA_TYPE, problem
 
 _UINT32 = 2**32 - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, Protocol
 
-from ratelimit_service.decision import Level, Take
+from servicekit.buckets.takes import Level, Take
 
 Reason = Literal["timeout", "connection", "read_only", "refused", "overloaded"]
 

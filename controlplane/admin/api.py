@@ -24,6 +24,7 @@ from controlplane.admin.routers.cache import cache_router
 from controlplane.admin.routers.discovery import discovery_router
 from controlplane.admin.routers.document import document_router
 from controlplane.admin.routers.events import Listeners, events_router
+from controlplane.admin.routers.limit_callers import limit_callers_router
 from controlplane.admin.routers.limits import limits_router
 from controlplane.admin.routers.nodes import nodes_router
 from controlplane.admin.routers.resources import resources_router
@@ -43,6 +44,7 @@ from controlplane.api_keys import KeyMaker
 from controlplane.auth_services import AuthServices
 from controlplane.discovery import Standing
 from controlplane.events import Events
+from controlplane.limit_state import LimitStates
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.purges import PurgeStore
@@ -91,6 +93,8 @@ class AdminParts:
     revocations: RevocationStore | None
     """``None`` without a Redis."""
     purges: PurgeStore | None
+    """``None`` without a Redis."""
+    limit_states: LimitStates | None
     """``None`` without a Redis."""
     key_maker: KeyMaker | None
     """``None`` without the secret that API keys are hashed with."""
@@ -196,6 +200,12 @@ def _routers(parts: AdminParts, authenticator: Authenticator, *, if_match_requir
         ),
         limits_router(
             store.limit_overrides if store is not None else None, lambda: parts.pipeline.status.gateway, trail
+        ),
+        limit_callers_router(
+            parts.limit_states,
+            store.limit_overrides if store is not None else None,
+            lambda: parts.pipeline.status.gateway,
+            trail,
         ),
         audit_router(store.audit if store is not None else None),
         transfer_router(store, trail),

@@ -134,8 +134,8 @@ def read_new(value: object, live: LiveLimit, now: datetime) -> LimitOverride:
     Raises:
         ApiError: 422, it can't be, with every mistake.
     """
-    wanted = _validated(OverrideIn, value)
-    mistakes = [*_caller_mistakes(wanted, live), *_mistakes(wanted, live, now)]
+    wanted = validated(OverrideIn, value)
+    mistakes = [*_caller_mistakes(wanted.caller, live), *_mistakes(wanted, live, now)]
     if mistakes:
         raise _refused(mistakes)
     caller = live.caller(wanted.caller)
@@ -157,7 +157,7 @@ def read_change(patched: object, live: LiveLimit | None, now: datetime) -> dict[
     Raises:
         ApiError: 422, it can't have them, with every mistake.
     """
-    wanted = _validated(OverrideChangeIn, patched)
+    wanted = validated(OverrideChangeIn, patched)
     if live is None:
         raise _refused([_mistake(None, "no-such-limit", "the live document has no such limit", "remove the override")])
     if mistakes := list(_mistakes(wanted, live, now)):
@@ -189,7 +189,23 @@ def _members(wanted: OverrideChangeIn, live: LiveLimit) -> dict[str, Any]:
     }
 
 
-def _validated(model: type[_M], value: object) -> _M:
+def read_caller(values: list[str], live: LiveLimit) -> tuple[str, ...]:
+    """A caller as the service counts it.
+
+    Raises:
+        ApiError: 422, the limit has no such callers.
+    """
+    if mistakes := list(_caller_mistakes(values, live)):
+        raise _refused(mistakes)
+    return live.caller(values)
+
+
+def validated(model: type[_M], value: object) -> _M:
+    """What was sent, as ``model`` has it.
+
+    Raises:
+        ApiError: 422, it is something else, with every mistake.
+    """
     try:
         return model.model_validate(value)
     except ValidationError as error:
@@ -197,20 +213,20 @@ def _validated(model: type[_M], value: object) -> _M:
 
 
 def _refused(mistakes: list[MistakeOut]) -> ApiError:
-    return invalid(mistakes, detail="This is no override that there could be.", code="invalid-request")
+    return invalid(mistakes, detail="This is not how it can be.", code="invalid-request")
 
 
 def _mistake(pointer: str | None, code: str, message: str, hint: str) -> MistakeOut:
     return MistakeOut(pointer=pointer, code=code, message=message, hint=hint)
 
 
-def _caller_mistakes(wanted: OverrideIn, live: LiveLimit) -> Iterator[MistakeOut]:
+def _caller_mistakes(caller: list[str], live: LiveLimit) -> Iterator[MistakeOut]:
     count = len(live.parts)
     if count == 0:
         message = "callers of this limit are counted in Envoy or all together, and can't be told apart"
         yield _mistake("/caller", "no-callers", message, "overrides are for limits in Redis, by user, api_key or ip")
-    elif len(wanted.caller) != count:
-        message = f"a caller of this limit has {count} value{'' if count == 1 else 's'}, not {len(wanted.caller)}"
+    elif len(caller) != count:
+        message = f"a caller of this limit has {count} value{'' if count == 1 else 's'}, not {len(caller)}"
         yield _mistake("/caller", "wrong-caller", message, f"write one for each of {', '.join(live.parts)}")
 
 

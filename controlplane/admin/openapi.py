@@ -13,6 +13,7 @@ from controlplane.admin.api_key_bodies import ApiKeyChangeIn, ApiKeyIn, Rotation
 from controlplane.admin.editing import SECTIONS
 from controlplane.admin.errors import ProblemOut
 from controlplane.admin.limit_bodies import OverrideChangeIn, OverrideIn
+from controlplane.admin.routers.limit_callers import CallerIn
 from controlplane.admin.routers.resources import schema_name
 from controlplane.admin.routers.tokens import TokenIn
 from controlplane.config import json_schema
@@ -46,7 +47,7 @@ def _made(app: FastAPI) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
-    for model in (TokenIn, ApiKeyIn, ApiKeyChangeIn, RotationIn, OverrideIn, OverrideChangeIn):
+    for model in (TokenIn, ApiKeyIn, ApiKeyChangeIn, RotationIn, OverrideIn, OverrideChangeIn, CallerIn):
         schemas |= _schemas_of(model.__name__, model)
     schemas |= _schemas_of("Problem", ProblemOut) | _document_schemas()
     components["securitySchemes"] = _SECURITY

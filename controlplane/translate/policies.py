@@ -35,13 +35,14 @@ def auth_policy(book: RuleBook, headers: tuple[str, ...]) -> Resource:
 
 def limit_policy(limits: Iterable[RateLimit]) -> Resource:
     """What the rate-limit service decides by."""
-    found = [
-        _limit(limit, limit.by)
-        for limit in sorted(limits, key=lambda limit: limit.name)
-        if limit.enforce == "shared" and limit.by != "everyone"
-    ]
-    policy = LimitPolicy(limits=tuple(found))
+    found = map(shared_limit, sorted(limits, key=lambda limit: limit.name))
+    policy = LimitPolicy(limits=tuple(limit for limit in found if limit is not None))
     return encode_bytes(names.POLICY, LimitPolicy.TYPE_URL, policy.encode())
+
+
+def shared_limit(limit: RateLimit) -> Limit | None:
+    """A limit as the rate-limit service has it; ``None`` where Envoy counts by itself."""
+    return None if limit.enforce == "local" or limit.by == "everyone" else _limit(limit, limit.by)
 
 
 def _limit(limit: RateLimit, by: Literal["user", "api_key", "ip"]) -> Limit:

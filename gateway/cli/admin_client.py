@@ -30,7 +30,7 @@ JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 _PREFIX = "/api/v1"
 
-Query = Mapping[str, str | int | float | bool | None]
+Query = Mapping[str, str | int | float | bool | list[str] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,5 +222,7 @@ def _read(response: httpx.Response, deadline: float) -> bytes:
     return bytes(body)
 
 
-def _query_text(value: str | float | bool | None) -> str:
+def _query_text(value: str | float | bool | list[str]) -> str | list[str]:
+    if isinstance(value, list):
+        return value  # the parameter is repeated
     return str(value).lower() if isinstance(value, bool) else str(value)

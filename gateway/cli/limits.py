@@ -30,6 +30,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="Show rate limits, and give single callers other amounts.", no_args_is_help=True)
     group.command("list")(list_limits)
     group.command("show")(show_limit)
+    group.command()(reset)
     override = typer.Typer(help="Give single callers other amounts than their limit's.", no_args_is_help=True)
     override.command()(create)
     override.command("list")(list_overrides)
@@ -49,13 +50,31 @@ def list_limits(context: ContextName = None, output: Format = Output.TEXT) -> No
     show(limits, output, _limits_table)
 
 
-def show_limit(limit: LimitName, context: ContextName = None, output: Format = Output.TEXT) -> None:
-    """Show one limit."""
+def show_limit(
+    limit: LimitName,
+    caller: Annotated[
+        list[str] | None, typer.Argument(help="Whose state to show: a value for each of the limit's by.")
+    ] = None,
+    tier: Annotated[str | None, typer.Option(help="The caller's tier, where the limit has tiers.")] = None,
+    context: ContextName = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Show one limit; or what one caller has left of it right now."""
     from gateway.cli.admin_client import admin_client, path_to
 
+    path = path_to("limits", limit)
     with admin_client(context) as client:
-        found = client.get(path_to("limits", limit))
+        found = client.get(f"{path}/caller", {"value": caller, "tier": tier}) if caller else client.get(path)
     show(found, output, _lines)
+
+
+def reset(limit: LimitName, caller: Caller, context: ContextName = None) -> None:
+    """Give one caller a full bucket: within a second everywhere, also where the caller was refused."""
+    from gateway.cli.admin_client import Body, admin_client, path_to
+
+    with admin_client(context) as client:
+        client.send("POST", f"{path_to('limits', limit)}/reset", body=Body.of({"caller": caller}))
+    typer.echo(f"{plain(', '.join(caller))}: reset")
 
 
 def create(

@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.rules.matching import Asked, Ruled, match
 from ratelimit_service.rules.metrics import RuleMetrics
 from ratelimit_service.rules.tree import Domains
 from ratelimit_service.store import Store, StoreError
+from servicekit.buckets.takes import Level, Take
 
 
 class Outcome(NamedTuple):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ratelimit_service.keys import bucket_key, key_seed
 from ratelimit_service.rules.tree import Domains, Level, Rule, RuleLimit
+from servicekit.buckets.keys import bucket_key, key_seed
 
 Entries = tuple[tuple[str, str], ...]
 

@@ -10,10 +10,10 @@ from envoy.extensions.common.ratelimit.v3.ratelimit_pb2 import RateLimitDescript
 from envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
 from envoy.type.v3.ratelimit_unit_pb2 import RateLimitUnit
 
-from ratelimit_service.bucket import MICROSECONDS
 from ratelimit_service.rules.limiter import Answer, Outcome, RuleLimiter
 from ratelimit_service.rules.matching import Asked
 from ratelimit_service.rules.tree import UNIT_SECONDS, RuleLimit
+from servicekit.buckets.bucket import MICROSECONDS
 
 MAX_DESCRIPTORS = 64
 """In one request."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ratelimit_service.window import Window, tallied_window
+from servicekit.buckets.window import Window, tallied_window
 
 UNIT_SECONDS: Mapping[str, int] = {
     "SECOND": 1,

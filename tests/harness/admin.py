@@ -30,6 +30,7 @@ from controlplane.compiler import Compiler
 from controlplane.discovery import Standing
 from controlplane.events import Events
 from controlplane.history import History
+from controlplane.limit_state import LimitStates
 from controlplane.node_book import NodeBook
 from controlplane.pipeline import Pipeline
 from controlplane.placement import Placement
@@ -133,6 +134,7 @@ async def running_admin(
     auth_targets: Sequence[str] = (),
     revocations: RevocationStore | None = None,
     purges: PurgeStore | None = None,
+    limit_states: LimitStates | None = None,
     has_key_secret: bool = True,
     standings: Sequence[Standing] = (),
 ) -> AsyncIterator[Admin]:
@@ -181,6 +183,7 @@ async def running_admin(
         auth=AuthServices(auth_targets, client=asking),
         revocations=revocations,
         purges=purges,
+        limit_states=limit_states,
         key_maker=KeyMaker(secret=b"the installation's secret") if has_key_secret else None,
         standings=lambda: standings,
         events=events,

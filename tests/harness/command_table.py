@@ -35,6 +35,8 @@ COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("DELETE", "/api-keys/{id}"): ("keys", "revoke", "abc"),
     ("GET", "/limits"): ("limits", "list"),
     ("GET", "/limits/{name}"): ("limits", "show", "per-user"),
+    ("GET", "/limits/{name}/caller"): ("limits", "show", "per-user", "a:b"),
+    ("POST", "/limits/{name}/reset"): ("limits", "reset", "per-user", "a:b"),
     ("GET", "/limits/{name}/overrides"): ("limits", "override", "list", "per-user"),
     ("POST", "/limits/{name}/overrides"): ("limits", "override", "create", "per-user", "a:b", "--requests", "9"),
     ("GET", "/limits/{name}/overrides/{id}"): ("limits", "override", "show", "per-user", "abc"),

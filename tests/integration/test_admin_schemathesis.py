@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
+from controlplane.limit_state import LimitStates
 from controlplane.purges import PurgeStore
 from controlplane.revocations import RevocationStore
 from servicekit.address import Address
@@ -48,15 +49,17 @@ async def test_the_api_does_what_its_description_says(tmp_path: Path) -> None:
     with running_valkey() as valkey:
         store = RevocationStore(redis_client(SecretStr(valkey.url), deadline=2))
         purges = PurgeStore(redis_client(SecretStr(valkey.url), deadline=2))
+        states = LimitStates(redis_client(SecretStr(valkey.url), deadline=2))
         try:
-            await _check(tmp_path, store, purges)
+            await _check(tmp_path, store, purges, states)
         finally:
             await store.aclose()
             await purges.aclose()
+            await states.aclose()
 
 
-async def _check(tmp_path: Path, revocations: RevocationStore, purges: PurgeStore) -> None:
-    async with running_admin(tmp_path, revocations=revocations, purges=purges) as admin:
+async def _check(tmp_path: Path, revocations: RevocationStore, purges: PurgeStore, states: LimitStates) -> None:
+    async with running_admin(tmp_path, revocations=revocations, purges=purges, limit_states=states) as admin:
         (tmp_path / "openapi.json").write_text(json.dumps(admin.api.openapi()))
         port = free_port()
         server = HttpServer(admin.app, Address(host="127.0.0.1", port=port))

@@ -6,9 +6,9 @@ import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 
-from ratelimit_service.bucket import shape
-from ratelimit_service.decision import Take
 from ratelimit_service.redis_store import RedisStore
+from servicekit.buckets.bucket import shape
+from servicekit.buckets.takes import Take
 from tests.harness.valkey import Valkey
 from tests.integration.ratelimit.rig import running_store
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ratelimit_service.bucket import shape
-from ratelimit_service.decision import Take
+from servicekit.buckets.bucket import shape
+from servicekit.buckets.takes import Take
 from tests.harness.valkey import Valkey
 from tests.integration.ratelimit.rig import running_store
 

@@ -10,11 +10,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from ratelimit_service import redis_lane
-from ratelimit_service.bucket import shape
-from ratelimit_service.decision import Take
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.store import StoreError
+from servicekit.buckets.bucket import shape
+from servicekit.buckets.takes import Take
 from servicekit.contracts import Limit
 from tests.harness.proxy import DelayingProxy
 from tests.harness.valkey import Valkey, running_valkey

@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.timeout(90), pytest.mark.xdist_group("overrides")]
 WITHIN = 1.0
 """Seconds from the answer of one replica to what the proxies of another do."""
 ME = "127.0.0.1"
-NAMES = ("one", "restart", "outage")
+NAMES = ("one", "restart", "outage", "again")
 
 
 def document(port: int, backend: int) -> str:
@@ -97,6 +97,19 @@ def test_an_override_from_its_making_to_its_end(fleet: Fleet) -> None:
     done = fleet.planes[1].run("limits", "override", "delete", "one", made["id"])
     assert done.out == f"{made['id']}: deleted\n"
     assert fleet.until("/one", 429) < WITHIN
+
+
+def test_a_reset(fleet: Fleet) -> None:
+    """What a caller has left is told; who was refused is let in at both edges within a second."""
+    plane = fleet.planes[1]
+    assert plane.json("limits", "show", "again", ME)["remaining"] == 2
+    for edge in fleet.edges:
+        edge.until("/again", 429)
+    assert plane.json("limits", "show", "again", ME)["remaining"] == 0
+    assert plane.run("limits", "reset", "again", ME).out == f"{ME}: reset\n"
+    assert fleet.edges[0].until("/again", 200) < WITHIN
+    assert fleet.edges[1].until("/again", 200) < WITHIN
+    assert plane.json("limits", "show", "again", ME)["remaining"] == 0
 
 
 def test_it_outlives_the_service(fleet: Fleet) -> None:

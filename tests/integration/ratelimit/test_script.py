@@ -15,11 +15,11 @@ import redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from ratelimit_service import script
-from ratelimit_service.bucket import Shape, shape
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.local_store import LocalStore
-from ratelimit_service.window import FIXED, Form, Window, fixed_window, sliding_window, tallied_window
+from servicekit.buckets import script
+from servicekit.buckets.bucket import Shape, shape
+from servicekit.buckets.takes import Level, Take
+from servicekit.buckets.window import FIXED, Form, Window, fixed_window, sliding_window, tallied_window
 from tests.harness.valkey import Valkey
 
 KEYS = [b"a", b"b", b"c"]

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ratelimit_service.bucket import shape
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.store import Store
+from servicekit.buckets.bucket import shape
+from servicekit.buckets.takes import Level, Take
 from tests.harness.valkey import Valkey
 from tests.integration.ratelimit.rig import running_store
 

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from ratelimit_service.batching import Batcher, Chunk
-from ratelimit_service.bucket import shape
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.store import StoreError
+from servicekit.buckets.bucket import shape
+from servicekit.buckets.takes import Level, Take
 
 OF = shape(requests=1, period_us=1_000_000, burst=2)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelimit_service.bucket import (
+from servicekit.buckets.bucket import (
     EXACT,
     Shape,
     UnfitLimitError,

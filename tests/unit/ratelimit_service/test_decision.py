@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ratelimit_service.decision import Level, Verdict, decide
+from ratelimit_service.decision import Verdict, decide
+from servicekit.buckets.takes import Level
 from tests.unit.ratelimit_service.builders import compiled, limit
 
 A, B = compiled(limit("a")), compiled(limit("b"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelimit_service.keys import PREFIX, bucket_key, key_seed
+from servicekit.buckets.keys import PREFIX, bucket_key, key_seed
 
 parts = st.tuples(st.text(max_size=4), st.text(max_size=4), st.text(max_size=4), st.text(max_size=4))
 

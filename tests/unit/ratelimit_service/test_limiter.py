@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from prometheus_client import CollectorRegistry
 
-from ratelimit_service.decision import Decision, Level, Take
+from ratelimit_service.decision import Decision
 from ratelimit_service.limiter import Limiter
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.metrics import Metrics
@@ -15,6 +15,7 @@ from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.store import Store, StoreError
+from servicekit.buckets.takes import Level, Take
 from servicekit.contracts import Limit, LimitPolicy
 from tests.unit.ratelimit_service.builders import Clock, descriptor, limit, sample
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ratelimit_service.bucket import shape
-from ratelimit_service.decision import Take
 from ratelimit_service.local_store import LocalStore
+from servicekit.buckets.bucket import shape
+from servicekit.buckets.takes import Take
 from tests.unit.ratelimit_service.builders import Clock
 
 ONE_A_SECOND = shape(requests=1, period_us=1_000_000, burst=2)

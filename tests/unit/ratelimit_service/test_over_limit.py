@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ratelimit_service.bucket import Shape, shape
-from ratelimit_service.decision import Level, Take
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.over_limit import OverLimitCache
+from servicekit.buckets.bucket import Shape, shape
+from servicekit.buckets.takes import Level, Take
 from tests.unit.ratelimit_service.builders import Clock
 
 ONE_A_SECOND = shape(requests=1, period_us=1_000_000, burst=2)

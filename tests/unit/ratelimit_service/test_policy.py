@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ratelimit_service.bucket import Shape
 from ratelimit_service.policy import PolicyError
-from ratelimit_service.window import FIXED, Window
+from servicekit.buckets.bucket import Shape
+from servicekit.buckets.window import FIXED, Window
 from servicekit.contracts import LimitPolicy, Limits
 from servicekit.contracts.limit_policy import Algorithm
 from servicekit.retained import GRACE_SECONDS

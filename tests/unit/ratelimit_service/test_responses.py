@@ -7,8 +7,9 @@ import json
 from envoy.service.ratelimit.v3.rls_pb2 import RateLimitResponse
 from google.protobuf.json_format import MessageToDict
 
-from ratelimit_service.decision import Level, Verdict, decide
+from ratelimit_service.decision import Verdict, decide
 from ratelimit_service.responses import response, seconds_up
+from servicekit.buckets.takes import Level
 from tests.unit.ratelimit_service.builders import compiled, limit
 
 PER_USER = compiled(limit(requests=100, burst=20))

@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
+from controlplane.limit_state import LimitStates
+from servicekit.redis_client import redis_client
 from tests.harness.admin import DOCUMENT, Admin, running_admin
+from tests.harness.valkey import running_valkey
 
 LIMITS = DOCUMENT.replace(
     "  per-ip:",
@@ -111,6 +115,45 @@ async def test_what_there_cannot_be(admin: Admin, limit: str, body: dict[str, An
     answer = await admin.http.post(f"/api/v1/limits/{limit}/overrides", json=body)
     assert answer.status_code == 422, answer.text
     assert pointer in {one["pointer"] for one in answer.json()["errors"]}
+
+
+async def test_what_a_caller_has_and_a_full_bucket(tmp_path: Path) -> None:
+    """By what counts for the caller: the limit, or an override; all of it after a reset."""
+    with running_valkey() as valkey:
+        states = LimitStates(redis_client(SecretStr(valkey.url), deadline=2))
+        async with running_admin(tmp_path, document=LIMITS, limit_states=states) as admin:
+            shown = (await admin.http.get("/api/v1/limits/per-ip/caller", params={"value": "2001:db8::1"})).json()
+            assert (shown["caller"], shown["ruling"], shown["remaining"]) == (["2001:db8::/64"], "limit", 300)
+            made = await make(admin, caller=["2001:db8::1"], requests=7)
+            shown = (await admin.http.get("/api/v1/limits/per-ip/caller", params={"value": "2001:db8::1"})).json()
+            assert (shown["ruling"], shown["remaining"], shown["burst"], shown["reset_seconds"]) == ("amount", 7, 7, 0)
+            path, patch = f"{PER_IP}/{made['id']}", {"content-type": "application/merge-patch+json"}
+            for ruling, remaining in (("unlimited", None), ("denied", 0)):
+                await admin.http.patch(path, json={"ruling": ruling}, headers=patch)
+                shown = (await admin.http.get("/api/v1/limits/per-ip/caller", params={"value": "2001:db8::1"})).json()
+                assert (shown["ruling"], shown["remaining"], shown["burst"]) == (ruling, remaining, None)
+            for body, status in (
+                ({"caller": ["192.0.2.1"]}, 204),
+                ({"caller": []}, 422),
+                ({"caller": ["a", "b"]}, 422),
+            ):
+                answer = await admin.http.post("/api/v1/limits/per-ip/reset", json=body)
+                assert answer.status_code == status, answer.text
+            assert (await admin.http.get("/api/v1/limits/guard/caller", params={"value": "a"})).status_code == 422
+            log = (await admin.http.get("/api/v1/audit")).json()["items"]
+            assert [
+                one["detail"]["caller"] for one in log if one["action"] == "limits.reset" and "caller" in one["detail"]
+            ]
+            valkey.kill()
+            assert (await admin.http.post("/api/v1/limits/per-ip/reset", json={"caller": ["a"]})).status_code == 503
+        await states.aclose()
+
+
+async def test_without_redis_nobody_has_anything_to_show(admin: Admin) -> None:
+    """And the answer says what to set."""
+    answer = await admin.http.get("/api/v1/limits/per-ip/caller", params={"value": "192.0.2.1"})
+    assert answer.status_code == 503
+    assert "GATEWAY_REDIS_URL" in answer.json()["detail"]
 
 
 async def test_without_a_store_there_are_none(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_an_answer_of_any_shape_is_shown_or_refused_in_words(
     answering, env, document = server
     answering.value = value
     arguments = [document if word == "DOCUMENT" else word for word in words]
-    if not {"revoke", "remove", "delete"} & set(words[1:3]):
+    if not {"revoke", "remove", "delete", "reset"} & set(words[1:3]):
         arguments += ["--output", output]
     done = command(*arguments, env=env)  # raises whatever is no problem in words
     assert done.code in (0, 1)

@@ -6,9 +6,9 @@ import struct
 from collections.abc import Sequence
 from importlib import resources
 
-from ratelimit_service.decision import Level, Take
+from servicekit.buckets.takes import Level, Take
 
-TEXT = resources.files("ratelimit_service").joinpath("scripts/take.lua").read_text()
+TEXT = resources.files("servicekit.buckets").joinpath("take.lua").read_text()
 """The Lua script; its head says what it takes and returns."""
 
 MAX_TAKES = 256

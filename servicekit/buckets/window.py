@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from ratelimit_service.bucket import EXACT, Shape
+from servicekit.buckets.bucket import EXACT, Shape
 
 FIXED: Final = 0
 """The :attr:`Window.slide` of a window that does not slide."""
@@ -18,7 +18,7 @@ TALLY: Final = -(2**53)
 
 
 class Window(NamedTuple):
-    """One limit's windows. Three numbers, as a :class:`~ratelimit_service.bucket.Shape`: stores pass both on alike."""
+    """One limit's windows. Three numbers, as a :class:`~servicekit.buckets.bucket.Shape`: stores pass both on alike."""
 
     burst: int
     """Requests in a period."""
