@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import structlog
-from redis.asyncio.connection import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -18,6 +16,7 @@ from ratelimit_service.redis_lane import CONNECT_SECONDS, Lane
 from ratelimit_service.store import StoreError
 from servicekit.buckets import script
 from servicekit.buckets.takes import Level, Take
+from servicekit.redis_client import connection_pool
 
 _log = structlog.get_logger(__name__)
 
@@ -26,7 +25,7 @@ class RedisStore:
     """The shared store.
 
     Args:
-        url: as redis-py understands it: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password.
+        url: a :data:`~servicekit.redis_client.RedisUrl`.
         deadline: seconds from a request's arrival to its answer or a :class:`StoreError`.
         connections: how many calls may be under way at a time. One is best for a Redis nearby, since what arrives
             during a call goes together in the next.
@@ -47,7 +46,7 @@ class RedisStore:
         max_takes: int = script.MAX_TAKES,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        pool: Any = ConnectionPool.from_url(
+        self._pool = pool = connection_pool(
             url,
             protocol=2,
             socket_timeout=None,
@@ -92,9 +91,12 @@ class RedisStore:
 
     async def run(self) -> None:
         """Keep the connections up until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for number, lane in enumerate(self._lanes):
-                group.create_task(lane.run(), name=f"redis connection {number}")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, lane in enumerate(self._lanes):
+                    group.create_task(lane.run(), name=f"redis connection {number}")
+        finally:
+            await self._pool.disconnect()
 
     def _changed(self, given_up: StoreError | None) -> None:
         self._available = any(lane.up for lane in self._lanes)

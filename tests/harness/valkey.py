@@ -32,6 +32,8 @@ class Valkey:
         self.folder = Path(tempfile.mkdtemp(prefix="vk"))
         self.socket = self.folder / "s"
         self.url = f"unix://{self.socket}?db=0"
+        self.port = 0
+        """The TCP port that it listens on; 0 is none."""
         self._options = options
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -68,9 +70,9 @@ class Valkey:
     def listen(self) -> int:
         """Listen on a free TCP port of this machine as well, which it gives back."""
         with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = int(probe.getsockname()[1])
-        self.command("CONFIG", "SET", "port", port)
-        return port
+            self.port = int(probe.getsockname()[1])
+        self.command("CONFIG", "SET", "port", self.port)
+        return self.port
 
     def command(self, *words: str | bytes | float) -> Any:
         """Send one command on a connection of its own."""

@@ -17,6 +17,7 @@ from servicekit.buckets.bucket import shape
 from servicekit.buckets.takes import Take
 from servicekit.contracts import Limit
 from tests.harness.proxy import DelayingProxy
+from tests.harness.sentinels import running_sentinels
 from tests.harness.valkey import Valkey, running_valkey
 from tests.integration.ratelimit.rig import Crowd, limiter_on, policy_of, running_store, until
 
@@ -166,6 +167,7 @@ def replica(own_valkey: Valkey) -> Iterator[Valkey]:
     with running_valkey() as follower:
         # a Unix socket can't be followed: the first one listens on a TCP port as well from now on
         port = own_valkey.listen()
+        follower.listen()  # before it follows: it tells where it can be reached
         follower.command("REPLICAOF", "127.0.0.1", port)
         assert own_valkey.command("WAIT", 1, 5000) == 1
         yield follower
@@ -186,6 +188,23 @@ async def test_failed_over_to_a_replica(own_valkey: Valkey, replica: Valkey) -> 
         allowed = crowd.count(limit="allow", allowed=True, source="store")
         print(f"{allowed} callers got a token twice")
         assert allowed == 0
+
+
+async def test_sentinels_promote_a_replica(own_valkey: Valkey, replica: Valkey) -> None:
+    """They are asked anew for each connection, those that answer; what callers had taken stays taken."""
+    with running_sentinels(own_valkey.port) as sentinels:
+        sentinels.kill(0)
+        async with crowd_on(sentinels.url) as (crowd, store):
+            assert own_valkey.command("WAIT", 1, 5000) == 1
+            crowd.begin_anew()
+            own_valkey.kill()
+            await until(lambda: not store.available)
+            back = await until(lambda: store.available, 40)
+            print(f"slowest decision {crowd.slowest * 1e3:.1f} ms, back after {back:.1f} s")
+            assert crowd.slowest < LONGEST + crowd.lag
+            assert crowd.count(limit="local", source="fallback")
+            assert crowd.count(limit="allow", allowed=True, source="store") == 0
+            assert replica.command("ROLE")[0] == b"master"
 
 
 async def test_script_cache_lost(own_valkey: Valkey) -> None:
