@@ -12,7 +12,8 @@ from servicekit.buckets.takes import Take
 from tests.harness.valkey import Valkey
 from tests.integration.ratelimit.rig import running_store
 
-RATE, BURST, SECONDS = 500, 40, 2.0
+RATE, BURST, SECONDS = 500, 1000, 2.0
+"""The burst is two seconds' worth: no pause of a busy machine fills a bucket, so no token is lost."""
 OF = shape(requests=RATE, period_us=1_000_000, burst=BURST)
 HOT = [b"hot-%d" % number for number in range(3)]
 
@@ -40,12 +41,15 @@ async def test_workers_together_get_what_the_limit_gives(valkey: Valkey) -> None
         began = server_seconds(valkey)
         tasks = [asyncio.create_task(hammer(store, allowed, stop)) for store in stores for _ in range(8)]
         await asyncio.sleep(SECONDS)
-        asked_until = server_seconds(valkey)
         stop.set()
         await asyncio.gather(*tasks)
+        asked_until = server_seconds(valkey)
+        for key in HOT:
+            while (await stores[0].take([Take(key, OF, 1)]))[0].fits:
+                allowed[key] += 1
         ended = server_seconds(valkey)
     for key in HOT:
         least, most = (BURST + RATE * (end - began) for end in (asked_until, ended))
         print(f"{key.decode()}: {allowed[key]} allowed, at most {most:.1f}")
         assert allowed[key] <= most
-        assert allowed[key] >= least - 0.05 * RATE  # the last 50 ms may lie between the clock and the last answer
+        assert allowed[key] > least - 1
