@@ -13,9 +13,10 @@ def hit(left: float, *, collapsed: bool) -> str:
     return f"{CACHE}; hit; ttl={int(left)}" + ("; collapsed" if collapsed else "")
 
 
-def stood_in(left: float, status: int) -> str:
+def stood_in(left: float, status: int, *, collapsed: bool) -> str:
     """The upstream failed with ``status``, and a kept answer stands in that has been stale for ``-left`` seconds."""
-    return f"{CACHE}; fwd=stale; fwd-status={status}; ttl={int(left)}; detail=stale-if-error"
+    collapse = "; collapsed" if collapsed else ""
+    return f"{CACHE}; fwd=stale; fwd-status={status}; ttl={int(left)}{collapse}; detail=stale-if-error"
 
 
 def forwarded(why: str, *, stored: bool = False, detail: str = "") -> str:

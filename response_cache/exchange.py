@@ -17,6 +17,8 @@ from response_cache.store import OVERHEAD, Answer, Headers, Store
 from servicekit.contracts.purge import Purge
 
 _LEAST_ERROR: Final = 500
+_STOOD_IN_FOR: Final = frozenset({500, 502, 503, 504})
+"""RFC 5861 §4. What Envoy itself answers for an upstream that does not is one of them."""
 _SHARE: Final = 4
 """Of the store's capacity, the part that may be on its way into it."""
 _ANSWER_SECONDS: Final = 2.0
@@ -84,7 +86,13 @@ class Exchange:
                 return
             place = self._key, self._shared.store.variant(self._key, self._asked.headers)
             flight = self._shared.flights.to_wait_for(place)
-            if flight is None or not await self._may_wait(flight, patience_ends):
+            if flight is None:
+                break
+            landing = await self._wait(flight, patience_ends)
+            if landing is Landing.STALE and answer is not None:
+                await self._line.send(messages.at_once(*self._standing_in(answer, flight.failed_with, collapsed=True)))
+                return
+            if landing not in (Landing.KEPT, Landing.LOST):
                 break
         if self._asked.method == "GET":
             await self._lead(place, answer)
@@ -94,13 +102,19 @@ class Exchange:
     def _find(self) -> Answer | None:
         return self._shared.store.find(self._key, self._asked.headers, self._shared.clock())
 
-    async def _may_wait(self, flight: Flight, patience_ends: float) -> bool:
-        """Wait; whether to look again."""
+    async def _wait(self, flight: Flight, patience_ends: float) -> Landing | None:
+        """How the other request ended; ``None`` if it takes too long."""
         if not self._waited:
             self._waited = True
             await self._line.send(messages.wait_for_me(self._asked.rule.patience + _ANSWER_SECONDS))
-        landing = await flight.landing(max(0.0, patience_ends - self._shared.clock()))
-        return landing in (Landing.KEPT, Landing.LOST)
+        return await flight.landing(max(0.0, patience_ends - self._shared.clock()))
+
+    def _standing_in(self, answer: Answer, failed_with: int, *, collapsed: bool) -> tuple[int, Headers, bytes]:
+        """Status, headers and body of an answer that is over, for the client."""
+        self._count("stale")
+        now = self._shared.clock()
+        line = cache_status.stood_in(answer.left(now), failed_with, collapsed=collapsed)
+        return answer.status, _served(answer, now, line), answer.body
 
     async def _hit(self, answer: Answer) -> None:
         now = self._shared.clock()
@@ -136,11 +150,25 @@ class Exchange:
             message = await self._line.receive()
             if message is None:
                 return
+            if await self._stands_in(stale, message, flight):
+                landing = Landing.STALE
+                return
             self._count("miss")
             why = "uri-miss" if place[1] is None else "vary-miss" if stale is None else "stale"
             landing = await self._keep(message, flight, asked_at, why)
         finally:
             self._shared.flights.end(place, flight, landing)
+
+    async def _stands_in(self, stale: Answer | None, message: ProcessingRequest, flight: Flight) -> bool:
+        """Whether the client gets a kept answer instead of this one."""
+        if stale is None or not stale.may_stand_in(self._shared.clock()) or flight.grounded:
+            return False
+        status, headers, _ = messages.answered(message)
+        if status not in _STOOD_IN_FOR:
+            return False
+        flight.failed_with = status
+        await self._line.send(messages.instead(*self._standing_in(stale, status, collapsed=False), of=headers))
+        return True
 
     async def _keep(self, message: ProcessingRequest, flight: Flight, asked_at: float, why: str) -> Landing:
         """Pass the answer on, and keep it if that may be."""

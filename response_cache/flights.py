@@ -36,6 +36,8 @@ class Flight:
     """One request that is under way to the upstream."""
 
     def __init__(self) -> None:
+        self.failed_with = 0
+        """What the upstream answered where a kept answer stands in."""
         self.waiting = 0
         """Requests that wait for it."""
         self._landed: asyncio.Future[Landing] = asyncio.get_running_loop().create_future()

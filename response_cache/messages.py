@@ -114,11 +114,10 @@ def at_once(status: int, headers: Headers, body: bytes) -> ProcessingResponse:
 
 def instead(status: int, headers: Headers, body: bytes, *, of: Mapping[str, str]) -> ProcessingResponse:
     """The client gets this in the place of an answer with the headers ``of``."""
-    names = {name for name, _ in headers}
+    written = ((":status", str(status)), *headers)
+    names = {name for name, _ in written}
     removed = sorted(name for name in of if not name.startswith(":") and name not in names)
-    mutation = HeaderMutation(
-        set_headers=[_overwritten(":status", str(status)), *_options(headers)], remove_headers=removed
-    )
+    mutation = HeaderMutation(set_headers=_options(written), remove_headers=removed)
     common = CommonResponse(
         status=CommonResponse.CONTINUE_AND_REPLACE, header_mutation=mutation, body_mutation=BodyMutation(body=body)
     )

@@ -17,7 +17,8 @@ class Metrics:
         self._requests = Counter(
             "gateway_cache_requests",
             "Requests to cached routes: answered from memory (hit), by the answer to another one that was under way "
-            "(collapsed), by the upstream (miss) or past the cache (bypass).",
+            "(collapsed), by one that is over because the upstream failed (stale), by the upstream (miss) or past the "
+            "cache (bypass).",
             ["route", "outcome"],
             registry=registry,
         )

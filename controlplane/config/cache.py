@@ -23,6 +23,10 @@ class Cache(Section):
     """How long answers are fresh at most, whatever they say."""
     max_body: Annotated[int, Size(least=1 << 10, most=MOST_BODY)] = 1 << 20
     """The largest body that is kept; larger ones are passed on."""
+    stale_if_error: Annotated[float, Duration()] = 0.0
+    """How long after its end a kept answer stands in while the upstream answers 500, 502, 503 or 504 or not at all; no
+    longer than the upstream allows by its own `stale-if-error` or forbids by `must-revalidate`. With `0s` it never
+    does."""
     callers: Literal["none", "each", "all"] = "none"
     """Whose answers are kept. `none`: those to requests that show no credentials (`authorization`, `cookie`,
     `x-api-key`). `each`: for each authenticated caller by itself. `all`: one answer for all callers whom the route lets

@@ -89,6 +89,8 @@ class Cache:
     """Bytes."""
     callers: Literal["none", "each", "all"]
     """Whose: of requests without credentials, of each caller by itself, one for all."""
+    stale_if_error: float = 0.0
+    """How long after their end answers stand in for an upstream that fails."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -75,7 +75,13 @@ def _bandwidth(written: Bandwidth | None) -> model.Bandwidth:
 def _cache(written: Cache | None) -> model.Cache | None:
     if written is None:
         return None
-    return model.Cache(ttl=written.ttl, max_ttl=written.max_ttl, max_body=written.max_body, callers=written.callers)
+    return model.Cache(
+        ttl=written.ttl,
+        max_ttl=written.max_ttl,
+        max_body=written.max_body,
+        callers=written.callers,
+        stale_if_error=written.stale_if_error,
+    )
 
 
 def _authorization(written: Authorize) -> model.Authorization | None:

@@ -23,8 +23,8 @@ from servicekit.contracts.auth_policy import METADATA_NAMESPACE
 from servicekit.contracts.cache_rule import MOST_PATIENCE, RULE_METADATA, CacheRule
 from servicekit.contracts.data_plane import RESPONSE_CACHE_CLUSTER
 
-_TIMEOUT = 2.0
-"""Seconds for an answer; a request that waits for another one's says first that it does."""
+_TIMEOUT = 5.0
+"""Seconds for an answer, also when a thousand requests come at once; one that waits for another one says so first."""
 _MOST_TIMEOUT = MOST_PATIENCE + 10
 _PATIENCE_WITHOUT_TIMEOUT = MOST_PATIENCE
 
@@ -77,6 +77,7 @@ def _rule(context: RouteContext, cache: model.Cache) -> CacheRule:
         max_body=cache.max_body,
         callers=cache.callers,
         identity_headers=context.identity_headers if cache.callers == "each" else (),
+        stale_if_error=cache.stale_if_error,
         patience=min(route.timeout or _PATIENCE_WITHOUT_TIMEOUT, MOST_PATIENCE),
     )
 

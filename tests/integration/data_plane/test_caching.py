@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
+import grpc
 import httpx
 import pytest
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
@@ -28,11 +29,14 @@ FRESH = {"cache-control": "max-age=60"}
 
 
 class _WhoSays(Authz):
-    """Everybody is who their token says."""
+    """Everybody is who their token says, and nobody may come."""
 
     def Check(self, request: Any, context: Any) -> CheckResponse:  # noqa: N802 - the service's name
+        user = request.attributes.request.http.headers.get("authorization", "")
+        if user == "nobody":
+            return CheckResponse(status={"code": grpc.StatusCode.PERMISSION_DENIED.value[0]}, denied_response={})
         answer = CheckResponse(ok_response={})
-        answer.dynamic_metadata["user"] = request.attributes.request.http.headers.get("authorization", "")
+        answer.dynamic_metadata["user"] = user
         return answer
 
 
@@ -222,9 +226,9 @@ def test_refused_callers_get_nothing_kept(scene: Scene) -> None:
     url, scene.echo.extra = path("/news"), FRESH
     scene.get(url, authorization="alice")
     before = scene.cache.metric("gateway_cache_requests_total")
-    answer = scene.client.post(url, headers={"authorization": "alice"})
-    assert answer.status_code == 200
-    assert scene.cache.metric("gateway_cache_requests_total") == before + 1
+    answer = scene.get(url, authorization="nobody")
+    assert (answer.status_code, "cache-status" in answer.headers) == (403, False)
+    assert scene.cache.metric("gateway_cache_requests_total") == before
 
 
 def test_what_a_client_has(scene: Scene) -> None:
@@ -295,10 +299,12 @@ def test_changes_drop_what_was_kept(scene: Scene) -> None:
     assert status(scene.get(url)) == "gateway; fwd=uri-miss; stored"
 
 
-async def _many(port: int, url: str, requests: int) -> list[bytes]:
+async def _many(scene: Scene, url: str, requests: int) -> list[bytes]:
+    port = scene.client.base_url.port or 0
+
     async def one() -> bytes:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(f"GET {url} HTTP/1.1\r\nhost: shop\r\nconnection: close\r\n\r\n".encode())
+        writer.write(f"GET {url} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n".encode())
         answer = await reader.read()
         writer.close()
         return answer
@@ -314,7 +320,7 @@ async def test_a_thousand_misses_at_once(scene: Scene) -> None:
     """One request reaches the backend, which answers when all are waiting."""
     url, scene.echo.extra = path(), FRESH
     scene.echo.hold.clear()
-    asking = asyncio.create_task(_many(scene.client.base_url.port or 0, url, 1000))
+    asking = asyncio.create_task(_many(scene, url, 1000))
     try:
         await _until(lambda: scene.cache.metric("gateway_cache_waiting") >= 999)
     finally:
@@ -328,7 +334,7 @@ async def test_a_thousand_misses_at_once(scene: Scene) -> None:
 async def test_answers_for_one_only(scene: Scene) -> None:
     """Those who waited for an answer that may not be kept go to the upstream by themselves, all at once."""
     url, scene.echo.extra = path(), {"cache-control": "private"}
-    answers = await _many(scene.client.base_url.port or 0, url, 20)
+    answers = await _many(scene, url, 20)
     assert {answer[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
     assert scene.asked(url) == 20
 
@@ -339,9 +345,9 @@ async def test_a_client_that_goes_away(scene: Scene) -> None:
     scene.echo.hold.clear()
     try:
         _, first = await asyncio.open_connection("127.0.0.1", scene.client.base_url.port or 0)
-        first.write(f"GET {url} HTTP/1.1\r\nhost: shop\r\n\r\n".encode())
+        first.write(f"GET {url} HTTP/1.1\r\nhost: {scene.client.base_url.netloc.decode()}\r\n\r\n".encode())
         await _until(lambda: scene.asked(url) == 1)
-        asking = asyncio.create_task(_many(scene.client.base_url.port or 0, url, 10))
+        asking = asyncio.create_task(_many(scene, url, 10))
         await _until(lambda: scene.cache.metric("gateway_cache_waiting") >= 10)
         first.close()
         await _until(lambda: scene.asked(url) == 2)
@@ -358,6 +364,97 @@ def test_hits_in_the_log(scene: Scene) -> None:
         scene.get(url)
     line = scene.envoy.logged(path=url, response_details="gateway_cache_hit")
     assert (line["status"], "upstream_host" in line) == (200, False)
+
+
+def _over(scene: Scene, url: str, **headers: str) -> httpx.Response:
+    """The first answer when what was kept is over, and the upstream fails."""
+    return wait_for(
+        lambda: answer if "; hit" not in (answer := scene.get(url, **headers)).headers["cache-status"] else None,
+        seconds=10,
+        what="it is over",
+    )
+
+
+@pytest.mark.parametrize("failure", [500, 502, 503, 504])
+def test_an_upstream_that_fails(scene: Scene, failure: int) -> None:
+    """The last good answer stands in, as it was, and says so; the upstream is asked each time."""
+    url, scene.echo.extra = path("/prices"), {"x-own": "1", "etag": '"a"'}
+    good = scene.get(url, origin="https://app.example.com")
+    assert good.headers["vary"] == "origin"
+    scene.echo.status, scene.echo.body, scene.echo.extra = failure, b"broken", {"x-broken": "1"}
+    answer = _over(scene, url, origin="https://app.example.com")
+    assert (answer.status_code, answer.content) == (200, good.content)
+    assert status(answer) == f"gateway; fwd=stale; fwd-status={failure}; detail=stale-if-error"
+    assert int(answer.headers["age"]) >= 1
+    assert int(re.findall(r"ttl=(-?\d+)", answer.headers["cache-status"])[0]) <= 0
+    same = ("content-type", "date", "x-own", "etag", "access-control-allow-origin")
+    assert {name: answer.headers[name] for name in same} == {name: good.headers[name] for name in same}
+    assert "x-broken" not in answer.headers
+    asked = scene.asked(url)
+    again = scene.get(url, origin="https://app.example.com")
+    assert status(again) == status(answer)
+    assert scene.asked(url) == asked + 1
+    scene.echo.status, scene.echo.extra, scene.echo.body = 200, {}, None
+    assert status(scene.get(url, origin="https://app.example.com")) == "gateway; fwd=stale; stored"
+
+
+def test_failures_that_nothing_stands_in_for(scene: Scene) -> None:
+    """Where nothing was kept, where the route or the upstream does not allow it, and what is no failure."""
+    cases = [
+        (path("/"), "max-age=1", 503),
+        (path("/prices"), "max-age=1, must-revalidate", 503),
+        (path("/prices"), "max-age=1, stale-if-error=0", 503),
+        (path("/prices"), "max-age=1", 501),
+        (path("/prices"), "max-age=1", 404),
+    ]
+    for url, directives, _ in cases:
+        scene.echo.extra = {"cache-control": directives}
+        assert "; stored" in scene.get(url).headers["cache-status"]
+    scene.echo.extra = {}
+    for url, _, failure in (*cases, (path("/prices"), "", 503)):
+        scene.echo.status = failure
+        assert _over(scene, url).status_code == failure
+
+
+def test_how_long_an_answer_stands_in(scene: Scene) -> None:
+    """No longer than the upstream allows."""
+    url, scene.echo.extra = path("/prices"), {"cache-control": "max-age=1, stale-if-error=1"}
+    scene.get(url)
+    scene.echo.status = 503
+    wait_for(lambda: True if scene.get(url).status_code == 503 else None, seconds=10, what="it is over for good")
+
+
+async def test_many_while_the_upstream_fails(scene: Scene) -> None:
+    """All of them get the one that stands in, and one of them has gone to the upstream for it."""
+    url, scene.echo.extra = path("/prices"), {}
+    scene.get(url)
+    scene.echo.status = 503
+    await asyncio.to_thread(_over, scene, url)
+    scene.echo.hold.clear()
+    asking = asyncio.create_task(_many(scene, url, 20))
+    try:
+        await _until(lambda: scene.cache.metric("gateway_cache_waiting") >= 19)
+    finally:
+        scene.echo.hold.set()
+    answers = await asking
+    assert {answer[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
+    assert sum(b"fwd=stale; fwd-status=503; ttl=" in answer for answer in answers) == 20
+    assert sum(b"; collapsed; detail=stale-if-error" in answer for answer in answers) == 19
+
+
+def test_an_upstream_that_has_died() -> None:
+    """Envoy's own 503 is a failure like others; without anything kept it is told as one."""
+    with scenery() as scene:
+        url, scene.echo.extra = path("/prices"), {"connection": "close"}
+        good = scene.get(url)
+        scene.echo.shutdown()
+        scene.echo.server_close()
+        answer = _over(scene, url)
+        assert (answer.status_code, answer.content) == (200, good.content)
+        assert status(answer) == "gateway; fwd=stale; fwd-status=503; detail=stale-if-error"
+        refused = scene.get(path("/prices"))
+        assert (refused.status_code, refused.headers["content-type"]) == (503, "application/problem+json")
+        assert scene.cache.metric("gateway_cache_requests_total", outcome="stale") >= 1
 
 
 def test_without_the_cache() -> None:
