@@ -27,6 +27,8 @@ from ratelimit_service.rules.service import RuleService
 from ratelimit_service.rules.tree import Domains
 from ratelimit_service.service import RateLimitService
 from ratelimit_service.settings import RateLimitSettings
+from ratelimit_service.top_callers import DEADLINE as TOP_DEADLINE
+from ratelimit_service.top_callers import TopCallers, TopReporter
 from servicekit.contracts import LimitOverrides, LimitPolicy
 from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
@@ -50,7 +52,15 @@ class Parts:
     policy: PolicyBook
     overrides: OverrideBook
     resets: ResetFeed
+    top: TopReporter | None
+    """``None`` where nobody may know."""
     store: RedisStore
+
+    async def aclose(self) -> None:
+        """Close every connection that is nobody else's."""
+        await self.resets.aclose()
+        if self.top is not None:
+            await self.top.aclose()
 
 
 def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
@@ -61,6 +71,7 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
     refused = OverLimitCache()
     overrides = OverrideBook(wall=time.time, changed=lambda: refused.clear(time.monotonic()))
     local = LocalStore(clock_us=_clock_us())
+    callers = TopCallers() if settings.ratelimit_top_callers else None
 
     def forget(keys: Sequence[bytes]) -> None:
         if keys:
@@ -77,14 +88,20 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
         refused=refused,
         metrics=metrics,
         clock=time.monotonic,
+        top=callers,
     )
     return Parts(
         service=RateLimitService(limiter=limiter, policy=policy),
         policy=policy,
         overrides=overrides,
         resets=ResetFeed(client=redis_client(settings.redis_url, deadline=DEADLINE), forget=forget),
+        top=_top_reporter(settings, callers) if callers is not None else None,
         store=store,
     )
+
+
+def _top_reporter(settings: RateLimitSettings, callers: TopCallers) -> TopReporter:
+    return TopReporter(client=redis_client(settings.redis_url, deadline=TOP_DEADLINE), callers=callers, wall=time.time)
 
 
 def _store(settings: RateLimitSettings, metrics: Metrics) -> RedisStore:
@@ -178,8 +195,9 @@ async def build(settings: RateLimitSettings) -> Process:
             "overrides": _overrides(settings, parts.overrides, registry).run,
             "redis": parts.store.run,
             "resets": parts.resets.run,
+            **({"top callers": parts.top.run} if parts.top is not None else {}),
         },
-        on_stopped=parts.resets.aclose,
+        on_stopped=parts.aclose,
         drain_seconds=settings.drain_seconds,
     )
 

@@ -12,6 +12,7 @@ from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import CompiledLimit, PolicyBook
 from ratelimit_service.store import Store, StoreError
+from ratelimit_service.top_callers import TopCallers
 from servicekit.buckets.bucket import MICROSECONDS
 from servicekit.buckets.takes import Level, Take
 
@@ -24,6 +25,7 @@ class Limiter:
 
     Args:
         clock: seconds on a clock that never goes back.
+        top: counts who asks most, if anybody wants to know.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Limiter:
         refused: OverLimitCache,
         metrics: Metrics,
         clock: Callable[[], float],
+        top: TopCallers | None = None,
     ) -> None:
         self._policy = policy
         self._overrides = overrides
@@ -44,6 +47,7 @@ class Limiter:
         self._refused = refused
         self._metrics = metrics
         self._clock = clock
+        self._top = top
 
     async def decide(self, domain: str, descriptors: Sequence[Descriptor]) -> Decision:
         """Take the tokens that the descriptors ask for: all of them or none. Never fails."""
@@ -58,6 +62,10 @@ class Limiter:
             verdicts = [Verdict(limit, level) for limit, level in zip(matched.limits, levels, strict=True)]
             decision = decide([_verdict(place, verdicts) for place in matched.places], source)
         self._metrics.decided(decision)
+        if self._top is not None:
+            for descriptor, verdict in zip(descriptors, decision.verdicts, strict=True):
+                if verdict is not None:
+                    self._top.count(descriptor.entries, not verdict.level.fits)
         return decision
 
     async def _levels(self, matched: Matched) -> tuple[Sequence[Level], Source]:

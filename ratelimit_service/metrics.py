@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from ratelimit_service.decision import Decision
 from ratelimit_service.store import Reason
@@ -10,16 +15,55 @@ from ratelimit_service.store import Reason
 _STORE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.02)
 
 
-class Metrics:
-    """The families of this process, in ``registry``."""
+_NEAR = 5
+"""Less than one such share is little."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+
+class _Outages(Collector):
+    """Seconds for which limits were decided here, those of an outage that goes on included."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._ended = 0.0
+        self._since: float | None = clock()
+
+    def store_up(self, up: bool) -> None:
+        """The store has come or gone, or is as it was."""
+        if up and self._since is not None:
+            self._ended, self._since = self._seconds(), None
+        elif not up and self._since is None:
+            self._since = self._clock()
+
+    def collect(self) -> Iterator[Metric]:
+        """As Prometheus reads it."""
+        yield CounterMetricFamily(
+            "gateway_ratelimit_fallback_seconds",
+            "Seconds without the store, in which limits are decided by this process alone.",
+            value=self._seconds(),
+        )
+
+    def _seconds(self) -> float:
+        return self._ended + (0.0 if self._since is None else self._clock() - self._since)
+
+
+class Metrics:
+    """The families of this process, in ``registry``. ``clock`` is seconds that never go back."""
+
+    def __init__(self, registry: CollectorRegistry, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._exceeded = Counter(
             "gateway_rate_limit_exceeded",
             "Requests refused by a rate limit.",
             ["limit", "tier"],
             registry=registry,
         )
+        self._near = Counter(
+            "gateway_ratelimit_near_limit",
+            "Requests let through that left less than a fifth of what their limit holds.",
+            ["limit", "tier"],
+            registry=registry,
+        )
+        self._outages = _Outages(clock)
+        registry.register(self._outages)
         decisions = Counter(
             "gateway_ratelimit_decisions",
             "Requests decided, by outcome and by what decided: the store, the memory of who is over the limit (cache), "
@@ -61,8 +105,13 @@ class Metrics:
         """Count one answered request."""
         self._decisions[decision.allowed, decision.source].inc()
         for verdict in decision.verdicts:
-            if verdict is not None and not verdict.level.fits:
-                self._exceeded.labels(verdict.limit.name, verdict.limit.by).inc()
+            if verdict is None:
+                continue
+            limit, level = verdict
+            if not level.fits:
+                self._exceeded.labels(limit.name, limit.by).inc()
+            elif level.remaining * _NEAR < limit.shape.burst:
+                self._near.labels(limit.name, limit.by).inc()
 
     def unknown(self, descriptors: int) -> None:
         """Count descriptors that name no limit."""
@@ -81,3 +130,4 @@ class Metrics:
     def store_up(self, up: bool) -> None:
         """Note whether the store can be asked."""
         self._store_up.set(up)
+        self._outages.store_up(up)

@@ -33,6 +33,10 @@ class RateLimitSettings(XdsClientSettings):
     """Share of each limit that this process allows by itself while Redis is away; with n replicas, 1/n keeps the
     total as it was."""
 
+    ratelimit_top_callers: bool = True
+    """Whether the names of the callers who ask most are counted in Redis, for ten minutes, so that operators can see
+    them (``gateway limits top``)."""
+
     ratelimit_merge_domains: bool = False
     """With ``--config``: let several files hold one domain, whose descriptors are put together. Without it, that is a
     mistake."""

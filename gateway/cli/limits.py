@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -25,11 +26,19 @@ Note = Annotated[str | None, typer.Option(help="Why, for people.")]
 ExpiresIn = Annotated[str | None, typer.Option(help="How long it holds, as in 12h or 90d; without it, for ever.")]
 
 
+class By(StrEnum):
+    """What callers are sorted by."""
+
+    EXCEEDED = "exceeded"
+    ASKED = "asked"
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     group = typer.Typer(help="Show rate limits, and give single callers other amounts.", no_args_is_help=True)
     group.command("list")(list_limits)
     group.command("show")(show_limit)
+    group.command()(top)
     group.command()(reset)
     override = typer.Typer(help="Give single callers other amounts than their limit's.", no_args_is_help=True)
     override.command()(create)
@@ -66,6 +75,21 @@ def show_limit(
     with admin_client(context) as client:
         found = client.get(f"{path}/caller", {"value": caller, "tier": tier}) if caller else client.get(path)
     show(found, output, _lines)
+
+
+def top(
+    limit_name: LimitName,
+    by: Annotated[By, typer.Option(help="Who asked most, or was refused most.")] = By.EXCEEDED,
+    limit: Limit = 10,
+    context: ContextName = None,
+    output: Format = Output.TEXT,
+) -> None:
+    """Show who asks most under a limit, or is refused most, in the last five to ten minutes."""
+    from gateway.cli.admin_client import admin_client, path_to
+
+    with admin_client(context) as client:
+        found = client.get(f"{path_to('limits', limit_name)}/top", {"by": by.value, "limit": limit})
+    show(found, output, _top_table)
 
 
 def reset(limit: LimitName, caller: Caller, context: ContextName = None) -> None:
@@ -212,6 +236,11 @@ def _limits_table(limits: list[dict[str, Any]]) -> Rows:
         for one in limits
     ]
     return Rows(titles, rows, empty="no limits")
+
+
+def _top_table(found: dict[str, Any]) -> Rows:
+    rows = [[_cell(one["caller"]), plain(one["asked"]), plain(one["exceeded"])] for one in found["items"]]
+    return Rows(["caller", "asked", "refused"], rows, empty="nobody")
 
 
 def _overrides_table(limit: str, page: dict[str, Any]) -> Rows:

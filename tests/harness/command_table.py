@@ -36,6 +36,7 @@ COMMANDS: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/limits"): ("limits", "list"),
     ("GET", "/limits/{name}"): ("limits", "show", "per-user"),
     ("GET", "/limits/{name}/caller"): ("limits", "show", "per-user", "a:b"),
+    ("GET", "/limits/{name}/top"): ("limits", "top", "per-user"),
     ("POST", "/limits/{name}/reset"): ("limits", "reset", "per-user", "a:b"),
     ("GET", "/limits/{name}/overrides"): ("limits", "override", "list", "per-user"),
     ("POST", "/limits/{name}/overrides"): ("limits", "override", "create", "per-user", "a:b", "--requests", "9"),

@@ -32,7 +32,7 @@ OPERATOR_MAY = VIEWER_MAY | {
     "list_revocations", "create_revocation", "delete_revocation", "purge_cache",
     "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
     "list_overrides", "create_override", "get_override", "change_override", "delete_override",
-    "get_caller", "reset_caller",
+    "get_caller", "reset_caller", "top_callers",
     "put_document", "roll_back", "promote_canary", "abort_canary",
     *(f"{verb}_{one}" for verb in ("put", "patch", "delete")
       for one in ("listener", "upstream", "route", "authentication", "rate_limit", "node_group")),
@@ -42,7 +42,7 @@ WITHOUT_DRY_RUNS = {
     "list_api_keys", "create_api_key", "get_api_key", "change_api_key", "rotate_api_key", "revoke_api_key",
     "list_overrides", "create_override", "get_override", "change_override", "delete_override",
     "purge_cache",
-    "get_caller", "reset_caller",
+    "get_caller", "reset_caller", "top_callers",
 }  # fmt: skip
 ADMIN_MAY = OPERATOR_MAY | {
     "list_tokens", "create_token", "revoke_token", "list_audit_entries", "verify_audit_log", "export_everything",

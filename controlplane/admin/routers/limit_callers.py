@@ -14,6 +14,7 @@ from controlplane.admin.audit_trail import AuditTrail
 from controlplane.admin.bodies import read_json
 from controlplane.admin.errors import ApiError, MistakeOut, declared, invalid
 from controlplane.admin.limit_bodies import Value, read_caller, validated
+from controlplane.admin.parameters import Limit as TopLimit
 from controlplane.admin.routers.limits import LimitName, Limits, asked, body_of
 from controlplane.admin.routing import api_router
 from controlplane.admin.security.access import Access, Needs, NeedsToWrite
@@ -23,6 +24,7 @@ from controlplane.limit_state import LimitStateError, LimitStates
 from controlplane.model import Gateway
 from controlplane.store.limit_overrides import LimitOverride, LimitOverrideStore
 from controlplane.translate.policies import shared_limit
+from servicekit.buckets.top import WINDOW_SECONDS
 from servicekit.contracts import Amount, Limit
 from servicekit.contracts.limit_overrides import MOST_VALUES, override_id
 
@@ -53,6 +55,25 @@ class CallerOut(BaseModel):
     """Requests that would pass now; null for any number."""
     reset_seconds: float | None
     """Until all is there again; with nothing left, until a request would pass. Null where nothing is counted."""
+
+
+class BusyOut(BaseModel):
+    """One caller."""
+
+    caller: list[str]
+    asked: int
+    """Requests."""
+    exceeded: int
+    """How many of these were refused."""
+
+
+class TopOut(BaseModel):
+    """Those who ask most under one limit, or are refused most. Who comes seldom may be missing, or be counted short."""
+
+    limit: str
+    since: datetime
+    """Since when it is counted."""
+    items: list[BusyOut]
 
 
 def limit_callers_router(
@@ -97,6 +118,23 @@ def limit_callers_router(
         counted = limit.model_copy(update={**dict(amount), "tiers": {}})
         left = await _told(_there(states).left(counted, caller))
         return shown.model_copy(update=dict(amount) | {"remaining": left.remaining, "reset_seconds": left.reset})
+
+    @router.get("/limits/{name}/top", responses=declared(404, 422))
+    async def top_callers(
+        name: LimitName,
+        by: Annotated[
+            Literal["asked", "exceeded"], Query(description="Who asked most, or was refused most.")
+        ] = "exceeded",
+        limit: TopLimit = 10,
+        _access: Access = Depends(may_read),
+    ) -> TopOut:
+        """Who asks most under a limit, or is refused most. Counted for five minutes, and for the five before."""
+        limits.find(name)
+        now = datetime.now(UTC)
+        found = await _told(_there(states).top(name, by=by, most=limit, now=now.timestamp()))
+        since = datetime.fromtimestamp((now.timestamp() // WINDOW_SECONDS - 1) * WINDOW_SECONDS, UTC)
+        items = [BusyOut(caller=list(one.caller), asked=one.asked, exceeded=one.exceeded) for one in found]
+        return TopOut(limit=name, since=since, items=items)
 
     @router.post(
         "/limits/{name}/reset",
