@@ -10,7 +10,7 @@ DOCKER_BUILD_ARGS ?=
 export GATEWAY_IMAGE ?= api-gateway:latest
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
-.PHONY: up test fuzz chaos lint fmt golden lock image test-docker clean help
+.PHONY: up test fuzz chaos wrong lint fmt golden lock image test-docker clean help
 .DEFAULT_GOAL := help
 
 help: ## show the targets
@@ -35,6 +35,9 @@ fuzz: $(READY) ## fuzz every parser of tokens, keys and answers for FUZZ_SECONDS
 
 chaos: $(READY) ## change a document 500 times at random, under load, while the control plane is killed
 	GATEWAY_TEST_CHANGES=500 $(BIN)/python -m pytest -s tests/chaos
+
+wrong: $(READY) ## look at every wrong document that can be generated
+	GATEWAY_TEST_WRONG=1000000 $(BIN)/python -m pytest -s -n 2 tests/integration/test_wrong_documents.py
 
 lint: $(READY) ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

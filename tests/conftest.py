@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness.golden import Golden
 from tests.harness.watchdog import Watchdog
+
+# How long an example takes says how busy the machine is. Tests have a timeout, which is for what hangs.
+settings.register_profile("gateway", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gateway")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

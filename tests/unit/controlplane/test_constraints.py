@@ -149,7 +149,7 @@ def test_rules(rules: Message, good: list[Any], bad: list[Any]) -> None:
     assert all(check(value) for value in bad)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_no_bytes_make_it_raise(data: bytes) -> None:
     """Whatever is in a resource, there is a verdict."""

@@ -180,7 +180,7 @@ TOKENS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(shown=TOKENS, place=st.sampled_from(["authorization", "x-api-key", "x-other"]), role=st.booleans())
 async def test_telling_changes_no_decision_and_tells_no_token(shown: str, place: str, *, role: bool) -> None:
     """Whatever is shown: the verdict is that of the service, and no long part of the token is in a step."""

@@ -24,7 +24,7 @@ def test_a_target_keeps_its_promises(name: str) -> None:
     """For any octets, and for things that are almost right."""
     inputs = st.one_of(st.binary(), *(mangled(seed) for seed in SEEDS[name]))
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     @given(inputs)
     def keeps(data: bytes) -> None:
         TARGETS[name](data)

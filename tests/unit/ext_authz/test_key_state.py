@@ -177,5 +177,5 @@ class Life(RuleBasedStateMachine):
         assert self.state.seconds_until_refresh(self.now, 1.0) <= LAST_RETRY + 1e-6
 
 
-Life.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+Life.TestCase.settings = settings(max_examples=60, stateful_step_count=30)
 TestLife = Life.TestCase

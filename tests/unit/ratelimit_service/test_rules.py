@@ -82,7 +82,7 @@ def reference(descriptors: list[dict[str, object]], wanted: list[tuple[str, str]
     return reference(best.get("descriptors", []), rest) if rest else best.get("rate_limit")  # type: ignore[arg-type]  # plain data
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(trees(), entries)
 def test_matching_is_what_the_documentation_says(tree: list[dict[str, object]], wanted: list[tuple[str, str]]) -> None:
     """Key and value before key alone, at each level; as many entries as levels; names with _ are no trap."""
@@ -93,14 +93,14 @@ def test_matching_is_what_the_documentation_says(tree: list[dict[str, object]], 
     assert found == expected
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200) | st.text(alphabet="ab:-*&[]{}|> \n\t#'\"!,0.<", max_size=120).map(str.encode))
 def test_no_text_breaks_the_loader(source: bytes) -> None:
     """It loads, or every mistake has a line and a column."""
     assert all(one.line >= 1 and one.column >= 1 and one.message for one in mistakes_of(source))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_no_change_of_a_good_file_breaks_the_loader(data: st.DataObject) -> None:
     """A letter taken out, put in or doubled anywhere."""

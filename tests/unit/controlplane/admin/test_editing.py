@@ -194,7 +194,7 @@ MEMBERS = st.dictionaries(st.sampled_from(["by", "requests", "per", "x"]) | TEXT
     st.lists(st.tuples(st.sampled_from(["per-ip", "per-user", "new", "1"]), MEMBERS | st.none()), max_size=5),
     st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_any_edits_say_what_was_asked_for(steps: list[tuple[str, dict[str, Any] | None]], as_json: bool) -> None:
     """Whatever is put and removed, in blocks and in braces, the text then says it and the rest is the same."""
     start = json.dumps(parse_yaml(DOCUMENT.encode(), origin="").data) if as_json else DOCUMENT

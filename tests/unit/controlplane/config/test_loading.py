@@ -91,7 +91,7 @@ def test_any_sections(value: Any) -> None:
 
 
 @given(st.integers(0, len(FULL)), st.integers(0, 8), st.text(max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_document_with_a_slip_of_the_finger(at: int, deleted: int, inserted: str) -> None:
     """The full example with a few characters changed anywhere."""
     judge((FULL[:at] + inserted + FULL[at + deleted :]).encode())
@@ -123,7 +123,7 @@ def mutated(draw: st.DrawFn) -> Any:
 
 
 @given(mutated())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_a_mutated_document_fulfils_the_schema_if_it_is_valid(data: Any) -> None:
     """Editors are never told that a good document is bad."""
     text = json.dumps(data)

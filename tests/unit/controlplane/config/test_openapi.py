@@ -118,7 +118,7 @@ KEYS = st.sampled_from(["get", "post", "$ref", "security", "operationId", "url",
 PARTS = st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=3), max_size=4)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.fixed_dictionaries(
         {"openapi": st.just("3.1.0"), "paths": st.dictionaries(st.sampled_from(["/a", "/a/{b}", "c"]), PARTS | VALUES)},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.model import PathMatch, RouteMatch, ValueMatch
@@ -51,7 +51,6 @@ matches = st.builds(
 
 
 @given(st.lists(matches, max_size=6), matches)
-@settings(deadline=None)
 def test_a_route_is_covered_when_one_before_takes_all_its_requests(
     earlier: list[RouteMatch], later: RouteMatch
 ) -> None:

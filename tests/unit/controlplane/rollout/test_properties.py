@@ -153,5 +153,5 @@ class Rollouts(RuleBasedStateMachine):
                 assert node.has == fleet.live(fleet.key_of(node))
 
 
-Rollouts.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Rollouts.TestCase.settings = settings(max_examples=60, stateful_step_count=25)
 test_rollouts = Rollouts.TestCase

@@ -294,7 +294,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_line_is_right_or_a_transfer_error(full: list[str], data: st.DataObject) -> None:
     """Bytes of any kind, and lines of a real export with any of their values replaced, raise nothing else."""

@@ -24,7 +24,7 @@ from tests.harness.gateways import edge_snapshot
 
 T = TypeVar("T")
 
-BUDGET = settings(max_examples=60, deadline=None)
+BUDGET = settings(max_examples=60)
 
 
 def virtual_hosts(snapshot: Snapshot) -> dict[str, list[str]]:

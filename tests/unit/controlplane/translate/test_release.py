@@ -113,7 +113,7 @@ def test_versions_say_what_nodes_get_and_who_they_are() -> None:
         assert translate_release(other).versions != translate_release(one).versions
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(gateways(), st.data())
 def test_every_view_is_whole(gateway: Gateway, data: st.DataObject) -> None:
     """Whatever is chosen: the routes that agree, in their order, and no name that leads nowhere."""

@@ -125,6 +125,6 @@ class SotwProxy(Proxy):
 
 
 TestDeltaProxy = Proxy.TestCase
-TestDeltaProxy.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+TestDeltaProxy.settings = settings(max_examples=100, stateful_step_count=30)
 TestSotwProxy = SotwProxy.TestCase
 TestSotwProxy.settings = TestDeltaProxy.settings

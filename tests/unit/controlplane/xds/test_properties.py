@@ -15,7 +15,7 @@ from tests.unit.controlplane.xds.model_clients import DeltaClient, ModelClient, 
 NAMES = ("a", "b", "c")
 name_or_wildcard = st.sampled_from((*NAMES, WILDCARD))
 contents = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(("1", "2", "3", "bad 1", "bad 2")))
-PROFILE = settings(max_examples=120, stateful_step_count=30, deadline=None)
+PROFILE = settings(max_examples=120, stateful_step_count=30)
 
 
 def is_bad(one: Resource) -> bool:

@@ -242,7 +242,7 @@ def test_a_certificate_that_cannot_be_read_is_a_problem_in_words(tmp_path: Path)
             AdminClient(wrong)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(status=st.sampled_from([200, 204, 400, 422, 500]), body=st.binary(max_size=60))
 def test_whatever_answers_there_is_an_answer_or_words(status: int, body: bytes) -> None:
     """Any status with any body."""

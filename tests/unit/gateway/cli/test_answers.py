@@ -56,7 +56,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[_Server, 
         yield answering, {"GATEWAY_ADMIN_URL": url, "XDG_CONFIG_HOME": str(folder)}, str(document)
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(
     words=st.sampled_from(sorted(SHOWING.values())),
     output=st.sampled_from(["text", "json", "yaml"]),
