@@ -18,6 +18,7 @@ import httpx
 from tests.harness.ports import free_port
 
 _INTERVAL = 0.05
+_PARTS = ("EXT_AUTHZ", "RATELIMIT", "RESPONSE_CACHE", "TELEMETRY")
 _ADMIN_TOKEN = "test-admin-token"
 _STARTS_WITHIN = 30.0
 _STOPS_WITHIN = 10.0
@@ -60,7 +61,7 @@ class GatewayUp:
 
     def environment(self) -> dict[str, str]:
         """What the processes of this gateway, and commands about it, are told."""
-        binds = ("ENVOY_HEALTH_BIND", "EXT_AUTHZ_HTTP_BIND", "RATELIMIT_HTTP_BIND", "TELEMETRY_HTTP_BIND")
+        binds = ("ENVOY_HEALTH_BIND", *(f"{part}_HTTP_BIND" for part in _PARTS))
         return {
             **os.environ,
             **{f"GATEWAY_{bind}": f"127.0.0.1:{free_port()}" for bind in binds},

@@ -132,7 +132,7 @@ async def test_ctrl_c_leaves_nothing_within_five_seconds(gateway: GatewayUp) -> 
 def check_log(lines: list[str]) -> None:
     """Every line is JSON and names its process, Envoy included, but for what is said to people."""
     logged = [json.loads(line) for line in lines if line.startswith("{")]
-    assert {"controlplane", "ext-authz", "ratelimit", "telemetry", "api-gateway", "envoy"} <= {
+    assert {"controlplane", "ext-authz", "ratelimit", "response-cache", "telemetry", "api-gateway", "envoy"} <= {
         line["service"] for line in logged
     }
     for line in logged:
