@@ -1,5 +1,6 @@
 """LimitPolicy and descriptors in, OK or OVER_LIMIT out.
 
-Pure: :mod:`bucket` (the arithmetic), :mod:`policy`, :mod:`matching`, :mod:`decision`, :mod:`script` (what goes to
-Redis and what comes back). At the edge: :mod:`redis_store`, :mod:`service`. :mod:`app` alone wires them.
+Pure: :mod:`policy`, :mod:`overrides`, :mod:`matching`, :mod:`decision`; the arithmetic of buckets, and what goes to
+Redis and comes back, are in :mod:`servicekit.buckets`. At the edge: :mod:`redis_store`, :mod:`reset_feed`,
+:mod:`top_callers`, :mod:`service`. :mod:`app` alone wires them.
 """
