@@ -41,7 +41,7 @@ _SAME_CODE = "/(authentication|listeners|upstreams|node_groups|plan)"
 _ENDLESS = "/events"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 async def test_the_api_does_what_its_description_says(tmp_path: Path) -> None:
     """All checks of schemathesis, in all its phases, against a real server with a real store."""
     (tmp_path / "admin_api_hooks.py").write_text(_HOOKS)
