@@ -140,9 +140,15 @@ class Exchange:
         await self._line.send(messages.response_goes_on(cache_status.forwarded(why, detail=detail)))
 
     async def _lead(self, place: FlightKey, stale: Answer | None) -> None:
-        """Go to the upstream, while others like it wait."""
+        """Go to the upstream, while others like it wait.
+
+        They are told before the client is answered: a request that comes after the answer is not to wait for it.
+        """
         flight = self._shared.flights.begin(place)
-        landing = Landing.LOST
+
+        def land(how: Landing) -> None:
+            self._shared.flights.end(place, flight, Landing.LOST if flight.grounded else how)
+
         try:
             asked_at = self._shared.wall()
             # A 304 has nothing in it that could be kept.
@@ -150,49 +156,51 @@ class Exchange:
             message = await self._line.receive()
             if message is None:
                 return
-            if await self._stands_in(stale, message, flight):
-                landing = Landing.STALE
+            if not flight.grounded and (instead := self._instead(stale, message, flight)) is not None:
+                land(Landing.STALE)
+                await self._line.send(instead)
                 return
             self._count("miss")
             why = "uri-miss" if place[1] is None else "vary-miss" if stale is None else "stale"
-            landing = await self._keep(message, flight, asked_at, why)
+            await self._pass_on(message, flight, asked_at, why, land)
         finally:
-            self._shared.flights.end(place, flight, landing)
+            land(Landing.LOST)
 
-    async def _stands_in(self, stale: Answer | None, message: ProcessingRequest, flight: Flight) -> bool:
-        """Whether the client gets a kept answer instead of this one."""
-        if stale is None or not stale.may_stand_in(self._shared.clock()) or flight.grounded:
-            return False
+    def _instead(self, stale: Answer | None, message: ProcessingRequest, flight: Flight) -> ProcessingResponse | None:
+        """The kept answer that the client gets instead of this one, if there is one and this is a failure."""
+        if stale is None or not stale.may_stand_in(self._shared.clock()):
+            return None
         status, headers, _ = messages.answered(message)
         if status not in _STOOD_IN_FOR:
-            return False
+            return None
         flight.failed_with = status
-        await self._line.send(messages.instead(*self._standing_in(stale, status, collapsed=False), of=headers))
-        return True
+        return messages.instead(*self._standing_in(stale, status, collapsed=False), of=headers)
 
-    async def _keep(self, message: ProcessingRequest, flight: Flight, asked_at: float, why: str) -> Landing:
-        """Pass the answer on, and keep it if that may be."""
+    async def _pass_on(
+        self, message: ProcessingRequest, flight: Flight, asked_at: float, why: str, land: Callable[[Landing], None]
+    ) -> None:
+        """Let the client have the answer, and keep it if that may be."""
         status, headers, kept = messages.answered(message)
         verdict = judge(status, headers, self._asked.rule, asked_at=asked_at, now=self._shared.wall())
         if isinstance(verdict, Lifetime) and _length(headers) > self._asked.rule.max_body:
             verdict = NotKept("too-large")
         if isinstance(verdict, NotKept):
+            land(Landing.FAILED if status >= _LEAST_ERROR else Landing.ALONE)
             await self._line.send(messages.response_goes_on(cache_status.forwarded(why, detail=verdict.reason)))
-            return Landing.FAILED if status >= _LEAST_ERROR else Landing.ALONE
+            return
         came_at = self._shared.clock()
         goes_on = messages.response_goes_on(cache_status.forwarded(why, stored=True))
         body: bytes | None = b""
         if not message.response_headers.end_of_stream:
             await self._line.send(messages.with_body(goes_on))
             goes_on, body = messages.BODY_PASSES, await self._collect()
-        landing = Landing.ALONE
+        how = Landing.ALONE
         if body is not None and not flight.grounded:
             answer = self._answer(status, kept, body, verdict, came_at)
             if self._shared.store.put(self._key, self._asked.headers, answer, _varies_by(headers)):
-                landing = Landing.KEPT
-        # Whoever asks when the client has the whole answer is to find it kept.
+                how = Landing.KEPT
+        land(how)
         await self._line.send(goes_on)
-        return Landing.LOST if flight.grounded else landing
 
     async def _collect(self) -> bytes | None:
         """The body as it goes by; ``None`` if it did not come whole, or is more than may be kept."""

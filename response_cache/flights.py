@@ -44,6 +44,11 @@ class Flight:
         self.grounded = False
         """Whether its answer is not to be kept: it may be older than a purge."""
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has landed."""
+        return self._landed.done()
+
     async def landing(self, patience: float) -> Landing | None:
         """How it ends; ``None`` if it takes longer than ``patience`` seconds."""
         self.waiting += 1
@@ -85,7 +90,9 @@ class Flights:
         return flight
 
     def end(self, key: FlightKey, flight: Flight, how: Landing) -> None:
-        """``flight`` has landed."""
+        """``flight`` has landed. Says nothing when it already has."""
+        if flight.is_over:
+            return
         self._under_way.discard((key, flight))
         if self._waited_for.get(key) is flight:
             del self._waited_for[key]

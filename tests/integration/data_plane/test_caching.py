@@ -430,6 +430,7 @@ async def test_many_while_the_upstream_fails(scene: Scene) -> None:
     scene.get(url)
     scene.echo.status = 503
     await asyncio.to_thread(_over, scene, url)
+    before = scene.asked(url)
     scene.echo.hold.clear()
     asking = asyncio.create_task(_many(scene, url, 20))
     try:
@@ -440,6 +441,7 @@ async def test_many_while_the_upstream_fails(scene: Scene) -> None:
     assert {answer[:15] for answer in answers} == {b"HTTP/1.1 200 OK"}
     assert sum(b"fwd=stale; fwd-status=503; ttl=" in answer for answer in answers) == 20
     assert sum(b"; collapsed; detail=stale-if-error" in answer for answer in answers) == 19
+    assert scene.asked(url) == before + 1
 
 
 def test_an_upstream_that_has_died() -> None:
