@@ -98,10 +98,10 @@ class Rollouts(RuleBasedStateMachine):
         self.rig.now += seconds
         self.do(self.rig.rollout.review())
         if seconds > STANDING_SECONDS:
-            for name in GROUPS:
-                live, nodes = self.standing(name)
+            # What stood all the while counts, also where a canary takes its place at the end of it.
+            for name, (live, nodes) in before.items():
                 refused = any(live in node.refuses and not node.is_silent for node in nodes)
-                if nodes and not refused and before[name] == (live, nodes):
+                if nodes and not refused and self.standing(name)[1] == nodes:
                     self.rig.fleet.proven.add((name, live or ""))
 
     def standing(self, name: str) -> tuple[str | None, list[FleetNode]]:
