@@ -110,18 +110,20 @@ def _read(url: str) -> _Watched | None:
     Raises:
         ValueError: it is no Redis URL.
     """
-    parts = urlsplit(url)
-    if not parts.scheme.endswith(_SENTINEL):
+    scheme, _, rest = url.partition(f"{_SENTINEL}://")
+    if not rest:
         _parse(url)
         return None
-    scheme = parts.scheme.removesuffix(_SENTINEL)
     if scheme not in ("redis", "rediss"):
         raise ValueError("Sentinels are reached by redis or rediss")
-    credentials, _, hosts = parts.netloc.rpartition("@")
-    name, _, database = parts.path.removeprefix("/").partition("/")
+    # By hand: a list of addresses is no authority of RFC 3986, and urlsplit refuses it where one is of IPv6.
+    rest, _, asked = rest.partition("?")
+    authority, _, path = rest.partition("/")
+    credentials, _, hosts = authority.rpartition("@")
+    name, _, database = path.partition("/")
     if not name or not hosts:
         raise ValueError("Sentinels have addresses, and the primary a name")
-    query = dict(parse_qsl(parts.query))
+    query = dict(parse_qsl(asked))
     theirs = {key: query.pop(f"sentinel_{key}") for key in _CREDENTIALS if f"sentinel_{key}" in query}
     base = f"{scheme}://{credentials}{'@' if credentials else ''}primary/{database}?{urlencode(query)}"
     options = {key: value for key, value in _parse(base).items() if key not in ("host", "connection_class")}
