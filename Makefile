@@ -28,9 +28,9 @@ up: $(READY) ## run the whole gateway on this machine, with a demo backend and i
 test: $(READY) ## run every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(SUITE)
 
-fuzz: $(READY) ## fuzz every parser of tokens, keys and answers for FUZZ_SECONDS each (installs atheris)
+fuzz: $(READY) ## fuzz every parser of tokens, keys, answers and questions for FUZZ_SECONDS each (installs atheris)
 	$(BIN)/python -m pip install --quiet 'atheris>=3'
-	for target in token plain_object keys metadata issuer_answers api_key cookies; do \
+	for target in token plain_object keys metadata issuer_answers api_key cookies limit_question; do \
 		$(BIN)/python -m tests.fuzz $$target $(FUZZ_SECONDS) || exit 1; done
 
 chaos: $(READY) ## change a document 500 times at random, under load, while the control plane is killed

@@ -20,7 +20,6 @@ from typing import Any
 import grpc.aio
 import uvloop
 from envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest, RateLimitResponse
-from envoy.service.ratelimit.v3.rls_pb2_grpc import add_RateLimitServiceServicer_to_server
 from prometheus_client import CollectorRegistry
 
 from ratelimit_service.limiter import Limiter
@@ -31,6 +30,8 @@ from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.service import RateLimitService
+from ratelimit_service.waiting_room import WaitingRoom
+from ratelimit_service.wire import add_to_server
 from servicekit.buckets import script
 from servicekit.contracts import Limit, LimitPolicy
 from tests.harness.valkey import Valkey, running_valkey
@@ -86,9 +87,10 @@ async def serve(mode: str, socket: str, url: str, burst: int) -> None:
         refused=OverLimitCache(),
         metrics=metrics,
         clock=time.monotonic,
+        room=WaitingRoom(told=metrics.waited),
     )
     service: Any = Empty() if mode == "empty" else RateLimitService(limiter=limiter, policy=policy)
-    add_RateLimitServiceServicer_to_server(service, server)
+    add_to_server(service.ShouldRateLimit, server)
     await server.start()
     async with asyncio.TaskGroup() as group:
         group.create_task(server.wait_for_termination())

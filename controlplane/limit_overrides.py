@@ -25,9 +25,7 @@ class LiveLimit:
     @property
     def parts(self) -> tuple[str, ...]:
         """What callers are told apart by, in order; nothing where callers can't be named."""
-        if self.limit.enforce == "local" or self.limit.by == "everyone":
-            return ()
-        return (self.limit.by,)
+        return self.limit.by if self.limit.enforce == "shared" else ()
 
     def caller(self, values: Sequence[str]) -> tuple[str, ...]:
         """A caller of this limit, as the service counts it."""

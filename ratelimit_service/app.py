@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import grpc.aio
-from envoy.service.ratelimit.v3.rls_pb2_grpc import add_RateLimitServiceServicer_to_server
+from envoy.service.rate_limit_quota.v3.rlqs_pb2_grpc import add_RateLimitQuotaServiceServicer_to_server
 from prometheus_client import CollectorRegistry, Gauge
 
 from ratelimit_service.limiter import Limiter
@@ -17,6 +17,10 @@ from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook, PolicyError
+from ratelimit_service.quota.board import DEADLINE as QUOTA_DEADLINE
+from ratelimit_service.quota.board import QuotaBoard
+from ratelimit_service.quota.book import QuotaBook
+from ratelimit_service.quota.service import QuotaService
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.reset_feed import DEADLINE, ResetFeed
 from ratelimit_service.rules.folder import RuleFolder
@@ -29,6 +33,8 @@ from ratelimit_service.service import RateLimitService
 from ratelimit_service.settings import RateLimitSettings
 from ratelimit_service.top_callers import DEADLINE as TOP_DEADLINE
 from ratelimit_service.top_callers import TopCallers, TopReporter
+from ratelimit_service.waiting_room import WaitingRoom
+from ratelimit_service.wire import add_to_server
 from servicekit.contracts import LimitOverrides, LimitPolicy
 from servicekit.grpc_server import REQUEST_SERVER_OPTIONS
 from servicekit.health import Health
@@ -49,6 +55,8 @@ class Parts:
     """Everything of the service but its sockets."""
 
     service: RateLimitService
+    quotas: QuotaService
+    board: QuotaBoard
     policy: PolicyBook
     overrides: OverrideBook
     resets: ResetFeed
@@ -59,6 +67,7 @@ class Parts:
     async def aclose(self) -> None:
         """Close every connection that is nobody else's."""
         await self.resets.aclose()
+        await self.board.aclose()
         if self.top is not None:
             await self.top.aclose()
 
@@ -80,6 +89,9 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
         else:
             refused.clear(time.monotonic())
 
+    room = WaitingRoom(told=metrics.waited)
+    waiting = Gauge("gateway_ratelimit_waiting", "Requests that wait for a token right now.", registry=registry)
+    waiting.set_function(lambda: len(room))
     limiter = Limiter(
         policy=policy,
         overrides=overrides,
@@ -88,9 +100,17 @@ def assemble(settings: RateLimitSettings, registry: CollectorRegistry) -> Parts:
         refused=refused,
         metrics=metrics,
         clock=time.monotonic,
+        room=room,
         top=callers,
     )
+    book = QuotaBook(find=policy.find, clock=time.monotonic)
+    quotas = QuotaService(book=book, serves=lambda: policy.applied)
+    leases = Gauge("gateway_ratelimit_quota_shares", "Shares of quotas that proxies have from here.", registry=registry)
+    leases.set_function(lambda: len(book))
+    board = QuotaBoard(client=redis_client(settings.redis_url, deadline=QUOTA_DEADLINE), book=book, changed=quotas.tell)
     return Parts(
+        quotas=quotas,
+        board=board,
         service=RateLimitService(limiter=limiter, policy=policy),
         policy=policy,
         overrides=overrides,
@@ -153,7 +173,7 @@ async def build_from_files(settings: RateLimitSettings, config: Path) -> Process
     folder.load()
     parts = assemble_rules(settings, folder.domains, registry)
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
-    add_RateLimitServiceServicer_to_server(parts.service, server)
+    add_to_server(parts.service.ShouldRateLimit, server)
     add_port(server, settings.ratelimit_bind, settings)
     health = Health()
     operations = operations_app(health=health, registry=registry, routes=routes(parts.service, folder.domains, health))
@@ -183,9 +203,11 @@ async def build(settings: RateLimitSettings) -> Process:
         registry=registry,
     )
     server = grpc.aio.server(options=REQUEST_SERVER_OPTIONS)
-    add_RateLimitServiceServicer_to_server(parts.service, server)
+    add_to_server(parts.service.ShouldRateLimit, server)
+    add_RateLimitQuotaServiceServicer_to_server(parts.quotas, server)
     add_port(server, settings.ratelimit_bind, settings)
     health = Health(checks={"policy": subscription.complaint})
+    parts.quotas.end_when(lambda: health.draining)
     return Process(
         health=health,
         http=HttpServer(operations_app(health=health, registry=registry), settings.ratelimit_http_bind),
@@ -195,6 +217,7 @@ async def build(settings: RateLimitSettings) -> Process:
             "overrides": _overrides(settings, parts.overrides, registry).run,
             "redis": parts.store.run,
             "resets": parts.resets.run,
+            "quotas": parts.board.run,
             **({"top callers": parts.top.run} if parts.top is not None else {}),
         },
         on_stopped=parts.aclose,

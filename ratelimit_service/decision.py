@@ -6,18 +6,15 @@ The types are ``NamedTuple``: immutable too, and a third of a frozen dataclass' 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from ratelimit_service.policy import CompiledLimit
+from ratelimit_service.rulings import UNLIMITED
 from servicekit.buckets.takes import Level
 
-Source = Literal["store", "cache", "fallback", "override"]
-"""What decided: the shared store, the memory of who is over the limit, this process while the store was away, or what
-was said of the caller, for which nothing has to be counted."""
-
-
-UNLIMITED: Final = Level(True, 2**32 - 1, 0)
-"""Of a caller for whom nothing is counted. This very object, so that others may be told nothing of it."""
+Source = Literal["store", "cache", "fallback", "override", "queue"]
+"""What decided: the shared store, the memory of who is over the limit, this process while the store was away, what
+was said of the caller, for which nothing has to be counted, or a line in which it waited in vain."""
 
 
 class Verdict(NamedTuple):
@@ -40,8 +37,9 @@ class Decision(NamedTuple):
 
 
 def decide(verdicts: Sequence[Verdict | None], source: Source | None) -> Decision:
-    """Join what the limits of a request's descriptors say, in the descriptors' order."""
-    found = [verdict for verdict in verdicts if verdict is not None]
+    """Join what the limits of a request's descriptors say, in the descriptors' order. Those that refuse nobody have no
+    say."""
+    found = [verdict for verdict in verdicts if verdict is not None and verdict.limit.refuses]
     denying = [verdict for verdict in found if not verdict.level.fits]
     return Decision(
         allowed=not denying,

@@ -33,10 +33,10 @@ class LocalStore:
         """Take all tokens of one request, or none of them. Never fails."""
         now = self._clock_us()
         meters = [self._meter(take, now) for take in takes]
-        fit = [meter.fits(take.hits) for meter, take in zip(meters, takes, strict=True)]
+        fit = [take.hits < 0 or meter.fits(take.hits) for meter, take in zip(meters, takes, strict=True)]
         granted = all(fit)
         meters = [
-            self._taken(take, meter) if granted or takes_refused(take.shape) else meter
+            self._taken(take, meter) if granted or take.hits < 0 or takes_refused(take.shape) else meter
             for meter, take in zip(meters, takes, strict=True)
         ]
         return [
@@ -63,7 +63,7 @@ class LocalStore:
     def _taken(self, take: Take, meter: Meter) -> Meter:
         if take.hits == 0:
             return meter
-        meter = meter.taken(take.hits)
+        meter = meter.taken(take.hits) if take.hits > 0 else meter.charged(-take.hits)
         # taken out and put back, so that the order is that of the last take
         self._meters.pop(take.key, None)
         self._meters[take.key] = meter

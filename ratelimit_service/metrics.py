@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, Metric
@@ -11,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from ratelimit_service.decision import Decision
 from ratelimit_service.store import Reason
+from ratelimit_service.waiting_room import Outcome
 
 _STORE_BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.004, 0.006, 0.008, 0.01, 0.02)
 
@@ -56,6 +58,27 @@ class Metrics:
             ["limit", "tier"],
             registry=registry,
         )
+        shadow = Counter(
+            "gateway_ratelimit_shadow_exceeded",
+            "Requests that a limit in shadow would have refused.",
+            ["limit", "tier"],
+            registry=registry,
+        )
+        degraded = Counter(
+            "gateway_ratelimit_degraded",
+            "Requests over a limit that lets them through, marked for the upstream.",
+            ["limit", "tier"],
+            registry=registry,
+        )
+        self._over = {"refuse": self._exceeded, "queue": self._exceeded, "shadow": shadow, "degrade": degraded}
+        waited = Counter(
+            "gateway_ratelimit_waited",
+            "Requests that were to wait for a token, by what became of them: served, expired, shed for want of room or "
+            "for more urgent ones, or given up by their client (gone).",
+            ["outcome"],
+            registry=registry,
+        )
+        self._waited = {outcome: waited.labels(outcome) for outcome in get_args(Outcome)}
         self._near = Counter(
             "gateway_ratelimit_near_limit",
             "Requests let through that left less than a fifth of what their limit holds.",
@@ -67,15 +90,16 @@ class Metrics:
         decisions = Counter(
             "gateway_ratelimit_decisions",
             "Requests decided, by outcome and by what decided: the store, the memory of who is over the limit (cache), "
-            "this process because the store was away (fallback), an override that needs no counting (override), or "
-            "nothing because no limit applied (none).",
+            "this process because the store was away (fallback), an override, a tier or a case that needs no counting "
+            "(override), a line in which the request waited in vain (queue), or nothing because no limit applied "
+            "(none).",
             ["outcome", "source"],
             registry=registry,
         )
         self._decisions = {
             (allowed, source): decisions.labels("ok" if allowed else "over_limit", source or "none")
             for allowed in (True, False)
-            for source in ("store", "cache", "fallback", "override", None)
+            for source in ("store", "cache", "fallback", "override", "queue", None)
         }
         self._unknown = Counter(
             "gateway_ratelimit_unknown_limits",
@@ -109,9 +133,13 @@ class Metrics:
                 continue
             limit, level = verdict
             if not level.fits:
-                self._exceeded.labels(limit.name, limit.by).inc()
+                self._over[limit.when_exceeded].labels(limit.name, limit.by).inc()
             elif level.remaining * _NEAR < limit.shape.burst:
                 self._near.labels(limit.name, limit.by).inc()
+
+    def waited(self, outcome: Outcome) -> None:
+        """Count one request that waited."""
+        self._waited[outcome].inc()
 
     def unknown(self, descriptors: int) -> None:
         """Count descriptors that name no limit."""

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
-from ratelimit_service.decision import UNLIMITED
-from ratelimit_service.policy import CompiledLimit
-from servicekit.buckets.bucket import MICROSECONDS
-from servicekit.buckets.takes import Level
+from ratelimit_service.policy import CompiledLimit, Ruled
+from ratelimit_service.rulings import LONGEST_DENIAL, UNLIMITED, denial
 from servicekit.contracts import LimitOverrides, Override
 
-LONGEST_DENIAL: Final = 3600.0
-"""Seconds that a denied caller is told to wait at most: whoever denied may think better of it."""
-
 _Names = tuple[str, ...]
-
-
-class Ruled(NamedTuple):
-    """What holds for one caller of one limit."""
-
-    limit: CompiledLimit
-    level: Level | None
-    """The answer, where nothing is counted; ``None`` where ``limit`` counts, with the caller's own amount."""
 
 
 class _Compiled(NamedTuple):
@@ -75,11 +62,10 @@ class OverrideBook:
     def _rule(self, override: Override, limit: CompiledLimit) -> Ruled:
         if override.amount is not None:
             return Ruled(limit.with_amount(override.amount), None)
-        return Ruled(limit, UNLIMITED if override.ruling == "unlimited" else self._denial(override))
-
-    def _denial(self, override: Override) -> Level:
+        if override.ruling == "unlimited":
+            return Ruled(limit, UNLIMITED)
         left = LONGEST_DENIAL if override.expires_at is None else override.expires_at - self._wall()
-        return Level(False, 0, max(1, round(min(left, LONGEST_DENIAL) * MICROSECONDS)))
+        return Ruled(limit, denial(left))
 
     def _replace(self, name: str, overrides: Mapping[str, Override]) -> bool:
         before = self._parts.get(name, {})

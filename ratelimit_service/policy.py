@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from servicekit.buckets.bucket import MICROSECONDS, UnfitLimitError
+from ratelimit_service.rulings import UNLIMITED, denial
+from servicekit.buckets.bucket import MICROSECONDS, Shape, UnfitLimitError, time_to_full
 from servicekit.buckets.forms import form_of, period_us, seed_of
+from servicekit.buckets.leases import Leases
+from servicekit.buckets.takes import Level
 from servicekit.buckets.window import Form
 from servicekit.contracts import Amount, Limit, LimitPolicy, Limits
+from servicekit.contracts.limit_callers import asked_early
+from servicekit.contracts.limit_policy import ALWAYS_THERE, Grant, WhenExceeded
+from servicekit.limit_cases import CaseError, Fits, compile_case
 from servicekit.retained import Retained
 
-By = Literal["user", "api_key", "ip"]
 Unit = Literal["UNKNOWN", "SECOND", "MINUTE", "HOUR", "DAY", "WEEK"]
 _UNITS: tuple[tuple[Unit, int], ...] = (
     ("SECOND", 1),
@@ -36,7 +41,9 @@ class CompiledLimit:
     """One limit with everything worked out that does not depend on the request."""
 
     name: str
-    by: By
+    by: str
+    parts: tuple[str, ...]
+    """What makes a caller."""
     requests_per_unit: int
     unit: Unit
     """The rate in Envoy's words; ``UNKNOWN`` with the document's number where no unit divides its period."""
@@ -48,8 +55,43 @@ class CompiledLimit:
     """The key of a bucket but for the caller; see :mod:`servicekit.buckets.keys`."""
     with_amount: Callable[[Amount], CompiledLimit] = field(compare=False, repr=False)
     """The same limit with another amount; what was taken stays taken."""
-    tiers: Mapping[str, CompiledLimit] = field(default_factory=dict)
-    """The same limit with the amounts of a tier."""
+    tiers: Mapping[str, Ruled] = field(default_factory=dict)
+    """What holds for callers of a tier."""
+    cases: Sequence[tuple[Fits, Ruled]] = ()
+    """What holds for callers who fit; the first."""
+    most_cost: int = 0
+    """The most that a request may say it costs; 0 where it says nothing."""
+    counts_leases: bool = False
+    """Whether it counts requests in flight."""
+    is_plain: bool = True
+    """Whether a descriptor names the limit and the caller, and no more."""
+    requests: int = 0
+    period_ms: int = 0
+    is_quota: bool = False
+    """Whether Envoys count by themselves."""
+    when_exceeded: WhenExceeded = "refuse"
+    max_wait: float = 0.0
+    max_waiting: int = 0
+    pace: float = 0.0
+    """Seconds in which one token flows in; 0 where nobody knows."""
+    priority: int | None = None
+    """How urgent requests of these callers are, whatever their route says."""
+    refuses: bool = True
+    """Whether a request may fail by it, be it after it has waited."""
+    is_apart: bool = False
+    """Whether it is asked for in a call of its own, beside that of other limits of the route."""
+    fields: Literal["both", "separate", "structured", "none"] = "both"
+    """Which response fields tell of it."""
+    policy_field: str = ""
+    """The value of ``RateLimit-Policy``."""
+
+
+class Ruled(NamedTuple):
+    """What holds for one caller of one limit."""
+
+    limit: CompiledLimit
+    level: Level | None
+    """The answer, where nothing is counted; ``None`` where ``limit`` counts, with the caller's own amount."""
 
 
 Table = dict[tuple[str, str], CompiledLimit]
@@ -104,9 +146,10 @@ def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
     except UnfitLimitError as error:
         raise PolicyError(f"limit {limit.name!r}: {error}") from None
     requests_per_unit, unit = _in_units(limit.requests, period_us(limit))
-    return CompiledLimit(
+    plain = CompiledLimit(
         name=limit.name,
         by=limit.by,
+        parts=limit.parts,
         requests_per_unit=requests_per_unit,
         unit=unit,
         shape=whole,
@@ -114,12 +157,50 @@ def _compile(limit: Limit, local_share: Fraction) -> CompiledLimit:
         on_store_failure=limit.on_store_failure,
         seed=seed_of(limit),
         with_amount=partial(_with_amount, limit, local_share),
-        tiers={name: _with_amount(limit, local_share, amount) for name, amount in limit.tiers.items()},
+        most_cost=limit.most_cost or 0,
+        counts_leases=limit.algorithm == "concurrency",
+        is_plain=limit.by in ALWAYS_THERE
+        and limit.algorithm != "concurrency"
+        and limit.when_exceeded != "queue"
+        and not (limit.tiers or limit.cases or limit.most_cost),
+        requests=limit.requests,
+        period_ms=max(1, round(limit.period_seconds * 1000)),
+        is_quota=limit.is_quota,
+        when_exceeded=limit.when_exceeded,
+        max_wait=limit.max_wait_seconds,
+        max_waiting=limit.max_waiting,
+        pace=limit.period_seconds / limit.requests if limit.algorithm == "token_bucket" else 0.0,
+        refuses=limit.when_exceeded in ("refuse", "queue"),
+        is_apart=asked_early(limit.parts) or limit.when_exceeded == "queue",
+        fields=limit.fields,
+        policy_field=_policy_field(limit.name, whole),
     )
+    try:
+        cases = [
+            (compile_case(case, limit.parts), _granted(limit, plain, local_share, case.grant)) for case in limit.cases
+        ]
+    except CaseError as error:
+        raise PolicyError(f"limit {limit.name!r}: {error}") from None
+    tiers = {name: _granted(limit, plain, local_share, grant) for name, grant in limit.tiers.items()}
+    return replace(plain, tiers=tiers, cases=cases)
+
+
+def _policy_field(name: str, form: Form) -> str:
+    """What fits in at once, and the seconds in which as much flows in."""
+    if isinstance(form, Leases):
+        return f'"{name}";q={form.burst};qu="concurrent-requests"'
+    full_us = time_to_full(form.capacity, form) if isinstance(form, Shape) else form.period_us
+    return f'"{name}";q={form.burst};w={max(1, -(-full_us // MICROSECONDS))}'
+
+
+def _granted(limit: Limit, plain: CompiledLimit, local_share: Fraction, grant: Grant) -> Ruled:
+    if isinstance(grant, Amount):
+        return Ruled(_with_amount(limit, local_share, grant), None)
+    return Ruled(plain, UNLIMITED if grant == "unlimited" else denial())
 
 
 def _with_amount(limit: Limit, local_share: Fraction, amount: Amount) -> CompiledLimit:
-    return _compile(limit.model_copy(update={**dict(amount), "tiers": {}}), local_share)
+    return replace(_compile(limit.of_amount(amount), local_share), priority=amount.priority)
 
 
 def _in_units(requests: int, period_us: int) -> tuple[int, Unit]:

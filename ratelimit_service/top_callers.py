@@ -11,8 +11,6 @@ from typing import Any, Final
 from redis.exceptions import RedisError
 
 from servicekit.buckets.top import MOST_KEPT, WINDOW_SECONDS, Kind, member_of, top_key
-from servicekit.contracts.limit_callers import counted_as
-from servicekit.contracts.limit_policy import TIER_ENTRY
 
 PAUSE: Final = 1.0
 """Seconds between two reports."""
@@ -25,7 +23,8 @@ MOST_REPORTED: Final = 500
 LONGEST: Final = 1024
 """Bytes of a caller's name. Longer ones are not reported."""
 
-_Entries = tuple[tuple[str, str], ...]
+_Who = tuple[str, tuple[str, ...]]
+"""A limit and a caller, as it counts one."""
 
 
 class TopCallers:
@@ -33,19 +32,20 @@ class TopCallers:
 
     def __init__(self, *, most: int = MOST_COUNTED) -> None:
         self._most = most
-        self._counts: dict[_Entries, list[int]] = {}
+        self._counts: dict[_Who, list[int]] = {}
 
-    def count(self, entries: _Entries, exceeded: bool) -> None:
+    def count(self, limit: str, caller: tuple[str, ...], exceeded: bool) -> None:
         """One request's descriptor was decided."""
-        found = self._counts.get(entries)
+        who = (limit, caller)
+        found = self._counts.get(who)
         if found is None:
             if len(self._counts) >= self._most:
                 return
-            found = self._counts[entries] = [0, 0]
+            found = self._counts[who] = [0, 0]
         found[exceeded] += 1
 
-    def take(self) -> Mapping[_Entries, list[int]]:
-        """For every descriptor, how many requests were allowed and refused; from now on it is counted anew."""
+    def take(self) -> Mapping[_Who, list[int]]:
+        """For every caller, how many requests were allowed and refused; from now on it is counted anew."""
         counts, self._counts = self._counts, {}
         return counts
 
@@ -94,14 +94,15 @@ class TopReporter:
         await self._client.aclose()
 
 
-def _added(counts: Mapping[_Entries, list[int]]) -> Counter[tuple[Kind, str, bytes]]:
+def _added(counts: Mapping[_Who, list[int]]) -> Counter[tuple[Kind, str, bytes]]:
     """What is reported: how often who asked, and was refused."""
     added: Counter[tuple[Kind, str, bytes]] = Counter()
-    for entries, (allowed, refused) in heapq.nlargest(MOST_REPORTED, counts.items(), key=lambda one: sum(one[1])):
-        member = member_of([counted_as(key, value) for key, value in entries[1:] if key != TIER_ENTRY])
-        if len(member) > LONGEST:
+    for (limit, caller), (allowed, refused) in heapq.nlargest(
+        MOST_REPORTED, counts.items(), key=lambda one: sum(one[1])
+    ):
+        member = member_of(caller)
+        if not caller or len(member) > LONGEST:
             continue
-        limit = entries[0][1]
         added["asked", limit, member] += allowed + refused
         if refused:
             added["exceeded", limit, member] += refused

@@ -11,8 +11,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from controlplane.admin.errors import ApiError, MistakeOut, invalid, mistakes_of
 from controlplane.admin.parameters import PrintableText
 from controlplane.limit_overrides import LiveLimit
+from controlplane.model import Cost, Grant
 from controlplane.store.limit_overrides import LimitOverride
 from servicekit.contracts import Amount
+from servicekit.contracts.limit_callers import EVERYONE
 from servicekit.contracts.limit_overrides import MOST_VALUES, fills_in, override_id
 from servicekit.contracts.limit_policy import LONGEST_FILL_SECONDS
 
@@ -22,16 +24,44 @@ _LONGEST_PERIOD: Final = 31_536_000
 _AMOUNT: Final = ("requests", "period_seconds", "burst")
 
 _M = TypeVar("_M", bound=BaseModel)
-Value = Annotated[PrintableText, Field(min_length=1, max_length=1024)]
+Value = Annotated[PrintableText, Field(max_length=1024)]
 _Tokens = Annotated[int, Field(ge=1, le=_MOST_TOKENS)]
 
 
 class TierOut(BaseModel):
     """How much callers of one tier may do."""
 
-    requests: int
-    period_seconds: float
-    burst: int
+    ruling: Literal["amount", "unlimited", "denied"]
+    """So much, all, or nothing."""
+    requests: int | None
+    period_seconds: float | None
+    burst: int | None
+    priority: int | None
+    """How urgent their requests are where they wait; null is what the route says."""
+
+
+class ConditionOut(BaseModel):
+    """What one part of a caller has to be."""
+
+    part: str
+    kind: Literal["exact", "prefix", "regex"]
+    value: str
+
+
+class CaseOut(TierOut):
+    """How much callers may do of whom all conditions hold."""
+
+    when: list[ConditionOut]
+
+
+class CostOut(BaseModel):
+    """How many requests a request counts as."""
+
+    requests: int | None
+    """Null where a header says it."""
+    request_header: str | None = None
+    response_header: str | None = None
+    most: int | None = None
 
 
 class LimitOut(BaseModel):
@@ -40,13 +70,22 @@ class LimitOut(BaseModel):
     name: str
     by: list[str]
     """What callers are told apart by, in order. An override names its caller by as many values."""
-    enforce: Literal["shared", "local"]
-    algorithm: Literal["token_bucket", "fixed_window", "sliding_window"]
+    enforce: Literal["shared", "local", "quota"]
+    algorithm: Literal["token_bucket", "fixed_window", "sliding_window", "concurrency"]
     requests: int
     period_seconds: float
     burst: int
     on_store_failure: Literal["local", "allow", "deny"]
     tiers: dict[str, TierOut]
+    cases: list[CaseOut]
+    """The first that fits counts, whatever the tier."""
+    cost: CostOut
+    when_exceeded: Literal["refuse", "queue", "degrade", "shadow"]
+    max_wait_seconds: float | None
+    """How long requests wait; null where they don't."""
+    max_waiting: int | None
+    headers: Literal["both", "separate", "structured", "none"]
+    """Which tell callers what they have left."""
     routes: list[str]
     """Names of those that have it."""
 
@@ -107,19 +146,47 @@ def limit_out(live: LiveLimit) -> LimitOut:
     limit = live.limit
     return LimitOut(
         name=limit.name,
-        by=[limit.by],
+        by=list(limit.by) or [EVERYONE],
         enforce=limit.enforce,
         algorithm=limit.algorithm,
         requests=limit.requests,
         period_seconds=limit.period,
         burst=limit.burst,
         on_store_failure=limit.on_store_failure,
-        tiers={
-            tier.name: TierOut(requests=tier.requests, period_seconds=tier.period, burst=tier.burst)
-            for tier in limit.tiers
-        },
+        tiers={tier.name: TierOut(**_grant_out(tier)) for tier in limit.tiers},
+        cases=[
+            CaseOut(
+                when=[ConditionOut(part=one.part, kind=one.kind, value=one.value) for one in case.when],
+                **_grant_out(case),
+            )
+            for case in limit.cases
+        ],
+        cost=_cost_out(limit.cost),
+        when_exceeded=limit.when_exceeded,
+        max_wait_seconds=limit.max_wait if limit.waits else None,
+        max_waiting=limit.max_waiting if limit.waits else None,
+        headers=limit.headers,
         routes=list(live.routes),
     )
+
+
+def _grant_out(grant: Grant) -> dict[str, Any]:
+    counts = grant.ruling == "amount"
+    return {
+        "ruling": grant.ruling,
+        "requests": grant.requests if counts else None,
+        "period_seconds": grant.period if counts else None,
+        "burst": grant.burst if counts else None,
+        "priority": grant.priority,
+    }
+
+
+def _cost_out(cost: int | Cost) -> CostOut:
+    if isinstance(cost, int):
+        return CostOut(requests=cost)
+    if cost.place == "request":
+        return CostOut(requests=None, request_header=cost.header, most=cost.most)
+    return CostOut(requests=None, response_header=cost.header, most=cost.most)
 
 
 def override_out(override: LimitOverride) -> OverrideOut:
@@ -257,8 +324,10 @@ def _amount_mistakes(wanted: OverrideChangeIn, live: LiveLimit) -> Iterator[Mist
         if fills_in(amount) > LONGEST_FILL_SECONDS:
             yield _mistake("/burst", "never-full", "the bucket would take over 140 years to fill", "lower burst")
         return
-    if period != limit.period:
+    if limit.algorithm != "concurrency" and period != limit.period:
         message = "a caller whose windows have another length would begin anew"
         yield _mistake("/period_seconds", "other-windows", message, f"remove it: windows are {limit.period:g} s long")
     if wanted.burst not in (None, wanted.requests):
-        yield _mistake("/burst", "no-burst", "windows have no burst: all their requests may come at once", "remove it")
+        yield _mistake(
+            "/burst", "no-burst", f"a {limit.algorithm} has no burst: all its requests may come at once", "remove it"
+        )

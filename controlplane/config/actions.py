@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from controlplane.config.base import Section, mistake
+from controlplane.config.path_templates import TemplateTarget
 from controlplane.config.percent import Percent
 from controlplane.config.problems import quoted
 from controlplane.config.regexes import Regex
@@ -91,6 +92,8 @@ class Rewrite(Section):
     """Takes the place of the route's `path_prefix`: with `/v2`, what lies below the one lies below `/v2`."""
     path: UrlPath | None = None
     """The whole path; the query stays."""
+    template: TemplateTarget | None = None
+    """The whole path, made of the variables of the route's `path_template`: `/v2/{id}`; the query stays."""
     regex: RegexRewrite | None = None
     """The path by regular expression."""
     host: ExactHost | None = None
@@ -98,8 +101,8 @@ class Rewrite(Section):
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
-        if sum(way is not None for way in (self.prefix, self.path, self.regex)) > 1:
-            raise mistake("one-of", "prefix, path and regex exclude each other", "write one of them at most")
+        if sum(way is not None for way in (self.prefix, self.path, self.template, self.regex)) > 1:
+            raise mistake("one-of", "prefix, path, template and regex exclude each other", "write one of them at most")
         return self
 
 
@@ -132,6 +135,8 @@ class Redirect(Section):
     """The whole path of the new URL."""
     prefix: UrlPath | None = None
     """Takes the place of the route's `path_prefix` in the new URL."""
+    template: TemplateTarget | None = None
+    """The whole path of the new URL, made of the variables of the route's `path_template`."""
     status: Literal[301, 302, 303, 307, 308] = 307
     """307 and 308 keep the method; 301 and 308 are remembered by browsers, perhaps for ever."""
     strip_query: bool = False
@@ -139,11 +144,13 @@ class Redirect(Section):
 
     @model_validator(mode="after")
     def _elsewhere(self) -> Self:
-        if self.path is not None and self.prefix is not None:
-            raise mistake("one-of", "path and prefix exclude each other")
-        if not {"scheme", "host", "port", "path", "prefix"} & self.model_fields_set:
+        if sum(way is not None for way in (self.path, self.prefix, self.template)) > 1:
+            raise mistake("one-of", "path, prefix and template exclude each other")
+        if not {"scheme", "host", "port", "path", "prefix", "template"} & self.model_fields_set:
             raise mistake(
-                "redirect", "this leads back to where it came from", "write scheme, host, port, path or prefix"
+                "redirect",
+                "this leads back to where it came from",
+                "write scheme, host, port, path, prefix or template",
             )
         return self
 

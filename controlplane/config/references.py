@@ -17,6 +17,7 @@ _SECTIONS = {
         "authenticate": "authentication",
         "rate_limits": "rate_limits",
     },
+    "listeners": {"tcp": "upstreams"},
     "upstreams": {"fallback": "upstreams"},
     "node_groups": {"listeners": "listeners"},
 }
@@ -88,11 +89,11 @@ def _uses(user: str, items: Any) -> Iterator[tuple[Path, str, str]]:
             continue
         for key, section in _SECTIONS[user].items():
             value = item.get(key)
-            if isinstance(value, str) and key in ("upstream", "fallback"):
+            if isinstance(value, str) and key in ("upstream", "fallback", "tcp"):
                 yield (user, index, key), section, value
             for position, member in enumerate(value if isinstance(value, list) else ()):
                 path: Path = (user, index, key, position)
-                if isinstance(member, dict):  # a share, or a mirror
+                if isinstance(member, dict):  # a share, a mirror, or a way of tcp
                     path, member = (*path, "upstream"), member.get("upstream")
                 if isinstance(member, str):
                     yield path, section, member

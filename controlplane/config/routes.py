@@ -17,6 +17,8 @@ from controlplane.config.cors import RouteCors
 from controlplane.config.csrf import RouteCsrf
 from controlplane.config.durations import Duration
 from controlplane.config.header_changes import RequestHeaders, ResponseHeaders
+from controlplane.config.path_templates import PathTemplate, variables
+from controlplane.config.problems import quoted
 from controlplane.config.regexes import Regex
 from controlplane.config.retry import Retry
 from controlplane.config.sizes import Size
@@ -83,12 +85,15 @@ WrittenMatch = Annotated[ValueMatch, BeforeValidator(_from_text, json_schema_inp
 class Match(OneOf):
     """Which requests a route takes: those that every key here agrees to."""
 
-    ONE_OF: ClassVar[tuple[str, ...]] = ("path_prefix", "path", "path_regex")
+    ONE_OF: ClassVar[tuple[str, ...]] = ("path_prefix", "path", "path_template", "path_regex")
 
     path_prefix: UrlPath | None = None
     """The path or what it lies below, in whole segments: `/api` (or `/api/`) takes `/api` and `/api/x`, not `/apix`."""
     path: UrlPath | None = None
     """The whole path."""
+    path_template: PathTemplate | None = None
+    """The whole path, in which `{name}` or `*` is any one segment, and at the end `{name=**}` or `**` any number of
+    them: `/users/{id}`, `/files/{file=**}`."""
     path_regex: Regex | None = None
     """A regular expression (RE2) for the whole path, without the query."""
     hosts: Annotated[list[Host], Unique] = Field(default=["*"], min_length=1, max_length=100)
@@ -162,6 +167,8 @@ class Route(OneOf):
     """Whether expired tokens are renewed here, if their provider has `refresh`."""
     rate_limits: Annotated[list[Name], Unique] = Field(default=[], max_length=_MAX_REFERENCES)
     """Limits that all have to allow the request."""
+    priority: int = Field(default=5, ge=0, le=9)
+    """How urgent its requests are where a limit lets them wait: 0 to 9, 9 first."""
     timeout: Annotated[float, Duration()] | None = None
     """How long the whole exchange may take; `0s` is for ever. Without it, `defaults` decides."""
     idle_timeout: Annotated[float, Duration(least=0.1)] | None = None
@@ -175,6 +182,9 @@ class Route(OneOf):
     """Which other origins' pages may use it from a browser. It takes the place of the default; `false` is none."""
     csrf: RouteCsrf = None
     """Whose pages may let a browser change something; for routes that know their callers by a cookie."""
+    grpc_web: bool = False
+    """Whether pages may call it in gRPC-Web, which becomes gRPC for an upstream with `http2`; `cors` then allows its
+    headers by itself."""
     labels: dict[Label, LabelValue] = Field(default={}, max_length=20)
     """What node groups choose routes by."""
 
@@ -196,6 +206,7 @@ class Route(OneOf):
                 "bandwidth",
                 "cors",
                 "csrf",
+                "grpc_web",
             ):
                 if key in self.model_fields_set:
                     raise mistake("nothing-forwarded", f"{key} is about requests that go to an upstream")
@@ -204,10 +215,24 @@ class Route(OneOf):
         by_prefix = self.rewrite.prefix or (self.redirect and self.redirect.prefix)
         if by_prefix and self.match.path_prefix is None:
             raise mistake("prefix", "only a route that matches by path_prefix has a prefix to replace", "write path")
+        self._has_its_variables()
         self._caches_something()
         if self.authenticate_all and len(self.authenticate) <= 1:
             raise mistake("all-of-one", "authenticate_all is about several providers", "write two in authenticate")
         return self
+
+    def _has_its_variables(self) -> None:
+        target = self.rewrite.template or (self.redirect and self.redirect.template)
+        if not target:
+            return
+        if self.match.path_template is None:
+            hint = "write path_template in match"
+            raise mistake("path-template", "only a route that matches by path_template has variables", hint)
+        known = variables(self.match.path_template)
+        for name in variables(target):
+            if name not in known:
+                hint = f"it has {', '.join(known)}" if known else "name its segments: {name} in place of *"
+                raise mistake("path-template", f"the path_template has no variable {quoted(name)}", hint)
 
     def _caches_something(self) -> None:
         if self.cache is None:

@@ -48,13 +48,14 @@ def _check_not_reserved(name: str) -> str:
     return name
 
 
-def _check_path(text: str) -> str:
+def check_path(text: str) -> str:
+    """The path; a mistake if no request can have it."""
     if not text.startswith("/"):
         raise mistake("path", "a path begins with /", f"write /{text}" if _PATH.fullmatch(f"/{text}") else None)
     if len(text) > _MAX_PATH:
         raise mistake("path", f"a path has at most {_MAX_PATH} characters")
     if "*" in text or "{" in text:
-        hint = "path_prefix takes everything below it; path_regex takes patterns"
+        hint = "path_prefix takes everything below it; path_template takes placeholders"
         raise mistake("path", "a path has no wildcards or placeholders", hint)
     if not _PATH.fullmatch(text):
         hint = "percent-encode it; a query is no part of the path"
@@ -167,7 +168,7 @@ def can_be_label(text: str) -> bool:
     return re.fullmatch(_LABEL_VALUE.strip("^$"), text) is not None
 
 
-UrlPath = Annotated[str, AfterValidator(_check_path), Field(json_schema_extra={"pattern": "^/"})]
+UrlPath = Annotated[str, AfterValidator(check_path), Field(json_schema_extra={"pattern": "^/"})]
 Host = Annotated[str, AfterValidator(_check_host), Field(json_schema_extra={"pattern": _HOST})]
 ExactHost = Annotated[Host, AfterValidator(_check_exact_host)]
 IpAddress = Annotated[str, AfterValidator(_check_ip)]

@@ -23,8 +23,9 @@ class Share:
 class PathRewrite:
     """Another path for the one that matched."""
 
-    kind: Literal["prefix", "whole", "regex"]
-    """``prefix`` takes the place of the prefix that the route matches."""
+    kind: Literal["prefix", "whole", "template", "regex"]
+    """``prefix`` takes the place of the prefix that the route matches; ``template`` is made of what the route's own
+    template took."""
     value: str
     pattern: str = ""
     """Of ``regex``."""

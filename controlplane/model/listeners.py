@@ -62,6 +62,25 @@ class AdaptiveConcurrency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyProtocol:
+    """Who the client is, said by balancers before everything else."""
+
+    balancers: tuple[str, ...]
+    """Ranges in CIDR notation; nobody else may connect."""
+    versions: tuple[Literal["v1", "v2"], ...] = ("v1", "v2")
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpRoute:
+    """Where connections go whose bytes are passed on."""
+
+    sni: tuple[str, ...]
+    """Names that clients of TLS ask for; empty is every other connection."""
+    upstream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """A port that clients connect to."""
 
@@ -73,7 +92,10 @@ class Listener:
     http: HttpRules = HttpRules()
     trusted_proxies: int = 0
     """How many entries at the end of ``x-forwarded-for`` proxies of ours have made."""
+    proxy_protocol: ProxyProtocol | None = None
     addresses: AddressRules | None = None
     """Peers whose connections are taken."""
     redirect_to_https: HttpsRedirect | None = None
     adaptive_concurrency: AdaptiveConcurrency | None = None
+    tcp: tuple[TcpRoute, ...] = ()
+    """Without any, it speaks HTTP and serves routes."""

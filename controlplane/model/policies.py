@@ -6,9 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from servicekit.contracts.limit_callers import asked_early, counted_by
+
 Algorithm: TypeAlias = Literal[
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"
 ]  # fmt: skip
+
+
+LimitAlgorithm: TypeAlias = Literal["token_bucket", "fixed_window", "sliding_window", "concurrency"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,13 +125,48 @@ IdentityProvider = JwtProvider | ApiKeyProvider
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tier:
-    """Other amounts for some callers."""
+class Grant:
+    """How much some callers may do."""
+
+    ruling: Literal["amount", "unlimited", "denied"] = "amount"
+    """So much, all, or nothing."""
+    requests: int = 0
+    period: float = 0.0
+    burst: int = 0
+    priority: int | None = None
+    """How urgent requests are that wait; ``None`` is what the route says."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier(Grant):
+    """What callers of one tier may do."""
 
     name: str
-    requests: int
-    period: float
-    burst: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartMatch:
+    """What one part of a caller has to be."""
+
+    part: str
+    kind: Literal["exact", "prefix", "regex"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case(Grant):
+    """What callers may do for whom everything in :attr:`when` holds."""
+
+    when: tuple[PartMatch, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Where it stands how many requests a request counts as."""
+
+    place: Literal["request", "response"]
+    header: str
+    most: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,12 +174,39 @@ class RateLimit:
     """A token bucket, or windows, per caller."""
 
     name: str
-    by: Literal["user", "api_key", "ip", "everyone"]
-    enforce: Literal["shared", "local"] = "shared"
-    """``local`` is in each Envoy by itself."""
-    algorithm: Literal["token_bucket", "fixed_window", "sliding_window"] = "token_bucket"
+    by: tuple[str, ...]
+    """What callers are told apart by, as the document writes it; empty is everyone together."""
+    claim_headers: Mapping[str, str] = field(default_factory=dict)
+    """The header of each claim in :attr:`by`."""
+    enforce: Literal["shared", "local", "quota"] = "shared"
+    """``local`` is in each Envoy by itself, ``quota`` too, each a share."""
+    algorithm: LimitAlgorithm = "token_bucket"
     requests: int
     period: float
     burst: int
     on_store_failure: Literal["local", "allow", "deny"]
     tiers: tuple[Tier, ...] = ()
+    cases: tuple[Case, ...] = ()
+    """The first that fits."""
+    cost: int | Cost = 1
+    """How many requests a request counts as."""
+    when_exceeded: Literal["refuse", "queue", "degrade", "shadow"] = "refuse"
+    max_wait: float = 0.0
+    max_waiting: int = 0
+    headers: Literal["both", "separate", "structured", "none"] = "both"
+    """Which tell callers what they have left."""
+
+    @property
+    def by_text(self) -> str:
+        """:attr:`by`, as descriptors have it."""
+        return counted_by(self.by)
+
+    @property
+    def is_early(self) -> bool:
+        """Whether it is asked for before authentication."""
+        return asked_early(self.by)
+
+    @property
+    def waits(self) -> bool:
+        """Whether its requests wait for their turn."""
+        return self.when_exceeded == "queue"

@@ -15,8 +15,9 @@ from controlplane.model.cors import Cors
 class PathMatch:
     """How a path is compared."""
 
-    kind: Literal["prefix", "exact", "regex"]
-    """``prefix`` compares whole segments: ``/api`` matches ``/api`` and ``/api/x``, not ``/apix``."""
+    kind: Literal["prefix", "exact", "template", "regex"]
+    """``prefix`` compares whole segments: ``/api`` matches ``/api`` and ``/api/x``, not ``/apix``.
+    ``template`` is one of :mod:`controlplane.model.path_templates`."""
     value: str
 
 
@@ -132,6 +133,10 @@ class Route:
     retry: RetryPolicy
     labels: Mapping[str, str] = field(default_factory=dict)
     """What node groups choose routes by."""
+    quota: str | None = None
+    """What its requests count for that Envoys count by shares."""
+    priority: int = 5
+    """Of its requests where they wait; 9 is the most urgent."""
     authorization: Authorization | None = None
     """``None`` asks nothing."""
     authenticate_all: bool = False
@@ -150,6 +155,8 @@ class Route:
     """Hosts, also with a leading ``*.``, whose pages may change something besides those of the host that is asked;
     ``None`` is everybody's."""
     """Bytes of a request's body."""
+    grpc_web: bool = False
+    """Whether pages may call gRPC as browsers can."""
     replacements: tuple[Replacement, ...] = ()
     addresses: AddressRules | None = None
     """Clients that may use it."""

@@ -86,6 +86,8 @@ def _path(written: Rewrite | Redirect) -> model.PathRewrite | None:
         return model.PathRewrite(kind="whole", value=written.path)
     if written.prefix is not None:
         return model.PathRewrite(kind="prefix", value=written.prefix.rstrip("/") or "/")
+    if written.template is not None:
+        return model.PathRewrite(kind="template", value=written.template)
     if isinstance(written, Rewrite) and written.regex is not None:
         return model.PathRewrite(kind="regex", value=written.regex.substitution, pattern=written.regex.pattern)
     return None

@@ -10,6 +10,7 @@ from controlplane.config.problems import Path, quoted
 from controlplane.model import ApiKeyProvider, IdentityProvider, JwtProvider
 from controlplane.resolve.coverage import RouteIndex
 from controlplane.resolve.draft import Draft
+from controlplane.resolve.limit_conflicts import find_limit_conflicts
 from controlplane.resolve.node_groups import routes_of
 
 
@@ -19,7 +20,7 @@ def find_conflicts(document: GatewayConfig, draft: Draft) -> None:
     _duplicate_names("upstreams", (upstream.name for upstream in document.upstreams), draft)
     _duplicate_names("routes", (route.name for route in document.routes), draft)
     _unreachable_routes(draft)
-    _limits_without_identity(draft)
+    find_limit_conflicts(draft)
     _scopes_without_tokens(draft)
     _authorize_without_identity(draft)
     _forwarding_without_tokens(draft)
@@ -62,33 +63,6 @@ def _unreachable_route(index: int, taker: int, draft: Draft) -> None:
     else:
         message = f"no request gets here, for routes[{taker}] ({name}) takes them all"
         draft.refuse(("routes", index, "match"), "unreachable-route", message, "put the narrower route first")
-
-
-def _limits_without_identity(draft: Draft) -> None:
-    """Limits by something that the route does not find out: they would never count."""
-    limits = {limit.name: limit for limit in draft.rate_limits}
-    by_key = {provider.name for provider in draft.identity_providers if isinstance(provider, ApiKeyProvider)}
-    nameless = {
-        provider.name
-        for provider in draft.identity_providers
-        if isinstance(provider, JwtProvider) and not provider.has_user
-    }
-    for index, route in enumerate(draft.routes):
-        for position, name in enumerate(route.rate_limits):
-            limit = limits.get(name)
-            path: Path = ("routes", index, "rate_limits", position)
-            if limit is None or limit.by in ("ip", "everyone"):
-                continue
-            if not route.authenticate:
-                message = f"{quoted(name)} counts by {limit.by}, but the route does not authenticate"
-                draft.refuse(path, "limit-without-identity", message, "add authenticate, or a limit by ip")
-            elif limit.by == "api_key" and not by_key.intersection(route.identified_by):
-                message = f"{quoted(name)} counts by api_key, but no provider of the route takes API keys"
-                draft.refuse(path, "limit-without-identity", message, "use a limit by user")
-            elif limit.by == "user" and nameless.intersection(route.identified_by):
-                provider = min(nameless.intersection(route.identified_by))
-                message = f"{quoted(name)} counts by user, but tokens of {quoted(provider)} need not name one"
-                draft.refuse(path, "limit-without-identity", message, "put sub among its required_claims")
 
 
 def _scopes_without_tokens(draft: Draft) -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 
 from controlplane.model import PathMatch, RouteMatch
+from controlplane.model.path_templates import ONE, REST, segments
+from controlplane.resolve.template_index import TemplateIndex
 
 _ROOT = PathMatch(kind="prefix", value="/")
 
@@ -19,22 +22,42 @@ class RouteIndex:
 
     def __init__(self) -> None:
         self._routes: defaultdict[tuple[PathMatch, str], list[tuple[int, RouteMatch]]] = defaultdict(list)
+        self._templates = TemplateIndex()
 
     def add(self, index: int, match: RouteMatch) -> None:
         """Remember a route."""
+        path = _shape(match.path)
+        if path.kind == "template":
+            self._templates.add(segments(path.value))
         for host in match.hosts:
-            self._routes[match.path, host].append((index, match))
+            self._routes[path, host].append((index, match))
 
     def covering(self, match: RouteMatch) -> int | None:
         """The first route seen that takes all requests of ``match``."""
         found = [
             index
-            for path in _paths_above(match.path)
+            for path in self._paths_above(match.path)
             for host in _hosts_above(match.hosts[0])
             for index, other in self._routes.get((path, host), ())
             if _asks_no_more(other, match)
         ]
         return min(found, default=None)
+
+    def _paths_above(self, path: PathMatch) -> Iterator[PathMatch]:
+        """Every path match that takes all that ``path`` does."""
+        yield from _paths_above(path)
+        if path.kind != "regex":
+            for found in self._templates.above(segments(path.value), is_prefix=path.kind == "prefix"):
+                yield _template(found)
+
+
+def _shape(path: PathMatch) -> PathMatch:
+    """Templates that take the same are the same, whatever they call it."""
+    return _template(segments(path.value)) if path.kind == "template" else path
+
+
+def _template(shape: Iterable[str]) -> PathMatch:
+    return PathMatch(kind="template", value=f"/{'/'.join(shape)}")
 
 
 def _asks_no_more(one: RouteMatch, other: RouteMatch) -> bool:
@@ -54,7 +77,7 @@ def _asks_no_more(one: RouteMatch, other: RouteMatch) -> bool:
 
 
 def _paths_above(path: PathMatch) -> Iterator[PathMatch]:
-    """Every path match that takes all that ``path`` does."""
+    """Every one that is no template."""
     yield path
     if path.kind == "regex":
         yield _ROOT
@@ -62,9 +85,17 @@ def _paths_above(path: PathMatch) -> Iterator[PathMatch]:
     if path.kind == "exact":
         yield PathMatch(kind="prefix", value=path.value)
     value = path.value
+    if path.kind == "template":
+        value = _fixed(value)
+        yield PathMatch(kind="prefix", value=value)
     while value != "/":
         value = value.rpartition("/")[0] or "/"
         yield PathMatch(kind="prefix", value=value)
+
+
+def _fixed(template: str) -> str:
+    """What all paths of a template lie below."""
+    return f"/{'/'.join(takewhile(lambda one: one not in (ONE, REST), segments(template)))}"
 
 
 def _hosts_above(host: str) -> Iterator[str]:

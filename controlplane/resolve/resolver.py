@@ -9,9 +9,11 @@ from controlplane.config.references import dangling
 from controlplane.model import Gateway
 from controlplane.resolve.conflicts import find_conflicts
 from controlplane.resolve.draft import Draft
-from controlplane.resolve.listeners import resolve_listeners
+from controlplane.resolve.grpc_routes import find_http1_upstreams
+from controlplane.resolve.limits import resolve_limits
+from controlplane.resolve.listeners import find_tcp_conflicts, resolve_listeners
 from controlplane.resolve.node_groups import resolve_node_groups, resolve_rollout
-from controlplane.resolve.policies import resolve_policies
+from controlplane.resolve.providers import resolve_providers
 from controlplane.resolve.removed_headers import find_removed_headers
 from controlplane.resolve.routes import resolve_routes
 from controlplane.resolve.security_headers import resolve_security_headers
@@ -29,9 +31,12 @@ PASSES: tuple[Callable[[GatewayConfig, Draft], None], ...] = (
     resolve_listeners,
     resolve_security_headers,
     resolve_upstreams,
-    resolve_policies,  # before routes: a limit by user asks whether a route has a user
+    resolve_providers,  # before routes: a limit by user asks whether a route has a user
+    resolve_limits,
     resolve_routes,
     resolve_subsets,  # after routes: they say what is chosen by
+    find_http1_upstreams,
+    find_tcp_conflicts,
     resolve_node_groups,  # after what they choose from
     resolve_rollout,
     find_conflicts,  # last: these two compare what the others have made

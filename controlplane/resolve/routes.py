@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from controlplane import model
 from controlplane.config import GatewayConfig
@@ -17,6 +18,7 @@ from controlplane.resolve.address_rules import resolve_addresses
 from controlplane.resolve.cors import resolve_cors
 from controlplane.resolve.draft import Draft
 from controlplane.resolve.route_names import derive_names
+from servicekit.contracts.limit_policy import Quota
 
 _EVERY_HOST = ("*",)
 
@@ -26,8 +28,12 @@ def resolve_routes(document: GatewayConfig, draft: Draft) -> None:
     matches = [_match(route.match) for route in document.routes]
     names = derive_names([route.name for route in document.routes], matches)
     upstreams = {upstream.name: upstream for upstream in draft.upstreams}
+    quotas = {limit.name: limit for limit in draft.rate_limits if limit.enforce == "quota"}
     for index, (name, match, written) in enumerate(zip(names, matches, document.routes, strict=True)):
         route = _route(name, match, action(written, upstreams), written, document.defaults)
+        quota = next((quotas[one] for one in written.rate_limits if one in quotas), None)
+        if quota is not None:
+            route = replace(route, quota=Quota(quota.name, quota.by_text, name if quota.by else "").text)
         _check_times(index, route, draft)
         draft.routes.append(route)
 
@@ -41,6 +47,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         authenticate_all=written.authenticate_all,
         scopes=tuple(sorted(written.scopes)),
         rate_limits=tuple(written.rate_limits),
+        priority=written.priority,
         timeout=defaults.timeout if written.timeout is None else written.timeout,
         retry=_retry(merge_retry(written.retry, defaults.retry)),
         labels=dict(sorted(written.labels.items())),
@@ -53,6 +60,7 @@ def _route(name: str, match: model.RouteMatch, does: model.Action, written: Rout
         max_body=written.max_body,
         bandwidth=_bandwidth(written.bandwidth),
         csrf=None if written.csrf is None else _hosts_of_pages(written.csrf.hosts),
+        grpc_web=written.grpc_web,
         replacements=replacements(written),
         addresses=resolve_addresses(written.addresses),
         cors=resolve_cors(written, defaults),
@@ -160,6 +168,8 @@ def _match(written: Match) -> model.RouteMatch:
 def _path(written: Match) -> model.PathMatch:
     if written.path is not None:
         return model.PathMatch(kind="exact", value=written.path)
+    if written.path_template is not None:
+        return model.PathMatch(kind="template", value=written.path_template)
     if written.path_regex is not None:
         return model.PathMatch(kind="regex", value=written.path_regex)
     return model.PathMatch(kind="prefix", value=(written.path_prefix or "").rstrip("/") or "/")

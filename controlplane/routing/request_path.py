@@ -10,7 +10,7 @@ _ESCAPED_DOT: Final = re.compile(r"%2e", re.IGNORECASE)
 _ESCAPED_PLAIN: Final = re.compile(r"%(?:2d|3[0-9]|4[1-9a-f]|5[0-9a]|5f|6[1-9a-f]|7[0-9a]|7e)", re.IGNORECASE)
 """Escapes of what needs none (RFC 3986 §2.3)."""
 _SLASHES: Final = re.compile(r"/{2,}")
-_UNSAFE: Final = re.compile(r"[^!$%&'()*+,\-./0-9:;=@A-Z\[\]^_a-z|~\\]")
+_UNSAFE: Final = re.compile(r"[^!$%&'()*+,\-./0-9:;=@A-Z\[\]_a-z~\\]")
 
 
 def normalized(target: str) -> str | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from envoy.config.accesslog.v3.accesslog_pb2 import AccessLog, AccessLogFilter, HeaderFilter
 from envoy.config.core.v3.substitution_format_string_pb2 import JsonFormatOptions, SubstitutionFormatString
 from envoy.config.route.v3.route_components_pb2 import HeaderMatcher
@@ -44,6 +46,20 @@ _FIELDS = {
     "bytes_sent": "%BYTES_SENT%",
 }
 
+_CONNECTION_FIELDS = {
+    "message": "connection",
+    "duration_ms": "%DURATION%",
+    "client_ip": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%",
+    "sni": "%REQUESTED_SERVER_NAME%",
+    "upstream": "%UPSTREAM_CLUSTER%",
+    "upstream_host": "%UPSTREAM_HOST%",
+    "response_flags": "%RESPONSE_FLAGS%",
+    "response_details": "%CONNECTION_TERMINATION_DETAILS%",
+    "bytes_received": "%BYTES_RECEIVED%",
+    "bytes_sent": "%BYTES_SENT%",
+}
+"""What there is to tell when no requests are seen."""
+
 _DURATION_US = "%COMMON_DURATION(DS_RX_BEG:DS_TX_END:us)%"
 
 
@@ -52,12 +68,18 @@ def access_logs() -> list[AccessLog]:
     known, other = method_matcher(METHODS), method_matcher(METHODS)
     # A method that is missing (the request could not be read) is an unknown one.
     other.invert_match = other.treat_missing_header_as_empty = True
-    return [_json_lines(), _counters(known, "%REQUEST_HEADER(:METHOD)%"), _counters(other, OTHER_METHOD)]
+    return [_json_lines(_FIELDS), _counters(known, "%REQUEST_HEADER(:METHOD)%"), _counters(other, OTHER_METHOD)]
 
 
-def _json_lines() -> AccessLog:
+def connection_log(listener: str) -> AccessLog:
+    """A JSON line for each connection whose bytes are passed on, when it has ended."""
+    common = {name: _FIELDS[name] for name in ("timestamp", "level", "service")}
+    return _json_lines({**common, **_CONNECTION_FIELDS, "listener": listener})
+
+
+def _json_lines(values: Mapping[str, str]) -> AccessLog:
     fields = Struct()
-    fields.update(_FIELDS)
+    fields.update(values)
     log_format = SubstitutionFormatString(
         json_format=fields, omit_empty_values=True, json_format_options=JsonFormatOptions(sort_properties=False)
     )

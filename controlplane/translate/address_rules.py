@@ -16,12 +16,12 @@ _POLICY = "addresses"
 
 def by_client(rules: model.AddressRules) -> RBAC:
     """By the client's address, found through as many proxies as the listener trusts."""
-    return _rules(rules, lambda cidr: Principal(remote_ip=cidr))
+    return _rules(rules, lambda one: Principal(remote_ip=one))
 
 
 def by_peer(rules: model.AddressRules) -> RBAC:
     """By the address that the connection comes from."""
-    return _rules(rules, lambda cidr: Principal(direct_remote_ip=cidr))
+    return _rules(rules, lambda one: Principal(direct_remote_ip=one))
 
 
 def _rules(rules: model.AddressRules, principal: Callable[[CidrRange], Principal]) -> RBAC:
@@ -35,9 +35,10 @@ def _rules(rules: model.AddressRules, principal: Callable[[CidrRange], Principal
 
 
 def _any(ranges: tuple[str, ...], principal: Callable[[CidrRange], Principal]) -> Principal:
-    return Principal(or_ids=Principal.Set(ids=[principal(_cidr(text)) for text in ranges]))
+    return Principal(or_ids=Principal.Set(ids=[principal(cidr(text)) for text in ranges]))
 
 
-def _cidr(text: str) -> CidrRange:
+def cidr(text: str) -> CidrRange:
+    """A range as Envoy writes it."""
     network = ipaddress.ip_network(text)
     return CidrRange(address_prefix=str(network.network_address), prefix_len=uint32(network.prefixlen))

@@ -42,6 +42,7 @@ _REFERENCES: Mapping[str, str] = {
     "envoy.config.route.v3.RouteAction.RequestMirrorPolicy.cluster": types.CLUSTER,
     "envoy.config.route.v3.WeightedCluster.ClusterWeight.name": types.CLUSTER,
     "envoy.config.core.v3.GrpcService.EnvoyGrpc.cluster_name": types.CLUSTER,
+    "envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy.cluster": types.CLUSTER,
     "envoy.extensions.filters.network.http_connection_manager.v3.Rds.route_config_name": types.ROUTE_CONFIGURATION,
     "envoy.extensions.transport_sockets.tls.v3.SdsSecretConfig.name": types.SECRET,
 }
@@ -113,6 +114,8 @@ def _note(resource: Resource, there: Names, used: Names) -> None:
 
 def _references(message: Message) -> Iterator[tuple[str, str]]:
     if isinstance(message, AnyMessage):
+        if not message.type_url:  # a filter that is switched on, and has nothing to be told
+            return
         message = _unpack(message)
     yield from _special(cast("Any", message), message.DESCRIPTOR.full_name)
     for field, value in message.ListFields():

@@ -21,8 +21,10 @@ from controlplane.translate.filters.cors import CorsFilter
 from controlplane.translate.filters.csrf import CsrfFilter
 from controlplane.translate.filters.custom_response import CustomResponseFilter
 from controlplane.translate.filters.ext_authz import ExtAuthzFilter
+from controlplane.translate.filters.grpc_web import GrpcWebFilter
 from controlplane.translate.filters.local_ratelimit import LocalRateLimitFilter
-from controlplane.translate.filters.ratelimit import RateLimitFilter
+from controlplane.translate.filters.quota import QuotaFilter, QuotaMarkFilter
+from controlplane.translate.filters.ratelimit import LONGEST_WAITS, RateLimitFilter, WaitingFilter
 from controlplane.translate.filters.response_cleaning import ResponseCleaningFilter
 from controlplane.translate.filters.router import RouterFilter
 from controlplane.translate.http_filter import HttpFilter, RouteContext
@@ -35,18 +37,31 @@ FILTERS: tuple[HttpFilter, ...] = (
     ResponseCleaningFilter(),
     # A preflight has no credentials, and refusing it would hide the real answer from the browser.
     CorsFilter(),
+    # Whoever answers behind it speaks gRPC, refusals too.
+    GrpcWebFilter(),
     # Costs no call, and who may not come at all need not be counted.
     AddressRulesFilter(),
     # The same: what a page of somebody else sends is no caller's.
     CsrfFilter(),
     # A flood ends here: counted in Envoy itself, and nobody is asked.
     LocalRateLimitFilter(),
+    # What many may do together, counted in Envoy too: one filter says which quota it is, the next one counts.
+    QuotaMarkFilter(),
+    QuotaFilter(),
     # By IP before authentication: a flood of bad tokens must not reach the signature check.
-    RateLimitFilter(name=names.EARLY_RATELIMIT_FILTER, tiers=frozenset({"ip"}), stat_prefix="early"),
+    RateLimitFilter(
+        name=names.EARLY_RATELIMIT_FILTER, stat_prefix="early", asks=lambda limit: limit.is_early and not limit.waits
+    ),
     # Who is it? Everything below may rely on the identity in the metadata.
     ExtAuthzFilter(),
-    # By user and API key after it: they count whom it found.
-    RateLimitFilter(name=names.LATE_RATELIMIT_FILTER, tiers=frozenset({"user", "api_key"}), stat_prefix="late"),
+    # All others after it: they count whom it found, or what strangers should not use up for those it finds.
+    RateLimitFilter(
+        name=names.LATE_RATELIMIT_FILTER,
+        stat_prefix="late",
+        asks=lambda limit: not limit.is_early and not limit.waits,
+    ),
+    # Who may wait does so once nothing else can refuse it: apart, for the others' answers are not waited for as long.
+    *(WaitingFilter(seconds) for seconds in LONGEST_WAITS),
     # What passes the wire counts: responses when they are compressed, requests before they are kept.
     *(BandwidthFilter(direction) for direction in ("requests", "responses")),
     # Responses pass these from below: what is replaced is compressed, too.
@@ -70,6 +85,9 @@ WHERE_ASKED: Mapping[str, Callable[[Route], bool]] = {
     names.CUSTOM_RESPONSE_FILTER: lambda route: bool(route.replacements),
     # A node whose bootstrap is older knows no such cluster, and would refuse its listeners.
     names.CACHE_FILTER: lambda route: route.cache is not None,
+    # The same work in progress.
+    names.QUOTA_MARK_FILTER: lambda route: route.quota is not None,
+    names.QUOTA_FILTER: lambda route: route.quota is not None,
 }
 """What stands in the chain only where a route asks for it. The first route that does, and the last, change the
 listeners."""

@@ -24,7 +24,7 @@ _CODES = {301: RedirectAction.MOVED_PERMANENTLY, 308: RedirectAction.PERMANENT_R
 def may_answer_challenges(route: model.Route) -> bool:
     """Whether ``route`` could take a request below :data:`CHALLENGES`."""
     path = route.match.path
-    if path.kind == "regex":
+    if path.kind in ("template", "regex"):
         return True
     if path.kind == "exact":
         return path.value.startswith(CHALLENGES)

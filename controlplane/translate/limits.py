@@ -11,11 +11,17 @@ from typing import Final
 REQUEST_HEADERS_SECONDS: Final = 10.0
 """To send all request headers (the answer to slowloris)."""
 
+LISTENER_FILTERS_SECONDS: Final = 10.0
+"""To send what comes before everything else (the PROXY protocol); the connection is closed then."""
+
 TLS_HANDSHAKE_SECONDS: Final = 10.0
 """To finish the handshake of TLS."""
 
 STREAM_IDLE_SECONDS: Final = 300.0
 """Without a byte on a stream, in either direction; WebSockets and event streams too."""
+
+TCP_IDLE_SECONDS: Final = 3600.0
+"""Without a byte on a connection that is passed on, in either direction."""
 
 CONNECTION_IDLE_SECONDS: Final = 300.0
 """Without a stream on a connection."""

@@ -24,6 +24,7 @@ from envoy.extensions.filters.network.http_connection_manager.v3.http_connection
     LocalReplyConfig,
     ResponseMapper,
 )
+from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 from google.protobuf.struct_pb2 import Struct
 
@@ -50,6 +51,13 @@ class Reply:
 
 _SERVICE_DECIDED = ("ext_authz_denied", "request_rate_limited")
 """``response.code_details`` of answers that one of our services wrote."""
+
+_GRPC_WORDS = (
+    (401, "Who is calling is not known."),
+    (403, "The caller may not do this."),
+    (429, "Too many requests."),
+)
+"""What gRPC clients are told where a service's words are a document."""
 
 _NO_DECISION = Reply(
     503, "authentication_unavailable", "Who is calling could not be decided. Nothing was forwarded; try again later."
@@ -87,6 +95,7 @@ def local_reply_config(headers: Sequence[HeaderValueOption] = ()) -> LocalReplyC
     config = LocalReplyConfig(
         mappers=[
             ResponseMapper(filter=_details([HIT_DETAILS])),
+            *(_in_grpc(status, words) for status, words in _GRPC_WORDS),
             _kept(_any([_details(_SERVICE_DECIDED), _is_grpc()])),
             _rewritten(_details(["ext_authz_error"]), _NO_DECISION),
             _rewritten(_details(["overload", "reached_concurrency_limit"]), _OVERLOADED),
@@ -105,6 +114,12 @@ def _kept(when: AccessLogFilter) -> ResponseMapper:
         text_format_source=DataSource(inline_string="%LOCAL_REPLY_BODY%"), content_type=MEDIA_TYPE
     )
     return ResponseMapper(filter=when, body_format_override=same)
+
+
+def _in_grpc(status: int, words: str) -> ResponseMapper:
+    text = SubstitutionFormatString(text_format_source=DataSource(inline_string=words))
+    by_service = _all([_status(status), _is_grpc(), _details(_SERVICE_DECIDED)])
+    return ResponseMapper(filter=by_service, body_format_override=text)
 
 
 def _rewritten(when: AccessLogFilter, reply: Reply) -> ResponseMapper:
@@ -145,7 +160,8 @@ def _expression(expression: str) -> AccessLogFilter:
 
 def _is_grpc() -> AccessLogFilter:
     """Envoy makes gRPC's trailers from the text; JSON in grpc-message would be noise."""
-    header = HeaderMatcher(name="content-type", string_match=StringMatcher(prefix="application/grpc"))
+    media_type = StringMatcher(safe_regex=RegexMatcher(regex="application/grpc([+;].*)?"))
+    header = HeaderMatcher(name="content-type", string_match=media_type)
     return AccessLogFilter(header_filter=HeaderFilter(header=header))
 
 

@@ -27,6 +27,8 @@ ADAPTIVE_CONCURRENCY_FILTER: Final = "envoy.filters.http.adaptive_concurrency"
 
 CSRF_FILTER: Final = "envoy.filters.http.csrf"
 
+GRPC_WEB_FILTER: Final = "envoy.filters.http.grpc_web"
+
 CORS_FILTER: Final = "envoy.filters.http.cors"
 
 EXT_AUTHZ_FILTER: Final = "envoy.filters.http.ext_authz"
@@ -36,6 +38,8 @@ EARLY_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.early"
 """Limits that need no identity. A name of our own, for one type of filter stands twice in the chain and a route
 configures each by its name."""
 
+QUOTA_MARK_FILTER: Final = RESERVED_PREFIX + "quota_mark"
+QUOTA_FILTER: Final = "envoy.filters.http.rate_limit_quota"
 LOCAL_RATELIMIT_FILTER: Final = "envoy.filters.http.local_ratelimit"
 
 LATE_RATELIMIT_FILTER: Final = RESERVED_PREFIX + "ratelimit.late"
@@ -55,6 +59,11 @@ _DISCOVERED: Final = "/discovered/"
 def bandwidth_filter(direction: str) -> str:
     """The filter for bodies of this direction."""
     return f"{RESERVED_PREFIX}bandwidth.{direction}"
+
+
+def waiting_filter(seconds: float) -> str:
+    """The filter of limits that let requests wait for so long."""
+    return f"{RESERVED_PREFIX}ratelimit.waiting.{seconds:g}s"
 
 
 def compressor_filter(algorithm: str) -> str:

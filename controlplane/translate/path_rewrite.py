@@ -7,6 +7,7 @@ import re
 from envoy.type.matcher.v3.regex_pb2 import RegexMatchAndSubstitute, RegexMatcher
 
 from controlplane import model
+from controlplane.model import path_templates
 
 
 def path_rewrite(match: model.PathMatch, rewrite: model.PathRewrite | None) -> dict[str, object]:
@@ -15,6 +16,9 @@ def path_rewrite(match: model.PathMatch, rewrite: model.PathRewrite | None) -> d
         return {}
     if rewrite.kind == "regex":
         return _substitute(rewrite.pattern, rewrite.value)
+    if rewrite.kind == "template":
+        made = path_templates.substitution(match.value, rewrite.value)
+        return _substitute(f"^{path_templates.expression(match.value)}$", made)
     if rewrite.kind == "whole":
         return _substitute("^/.*$", rewrite.value)  # no path has a backslash, which alone means something there
     return _prefix(match.value, rewrite.value)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
 
-from controlplane.model import IdentityProvider, JwtProvider, RateLimit
+from controlplane.model import Cost, Grant, IdentityProvider, JwtProvider, RateLimit
 from controlplane.translate import names
 from controlplane.translate.auth_rules import RuleBook
 from controlplane.xds.snapshot import Resource, encode_bytes
 from servicekit.contracts import Amount, AuthPolicy, Limit, LimitPolicy
+from servicekit.contracts import limit_policy as contracts
+from servicekit.contracts.limit_policy import Case, Condition
 
 
 def identity_headers(providers: Iterable[IdentityProvider]) -> tuple[str, ...]:
@@ -42,20 +43,33 @@ def limit_policy(limits: Iterable[RateLimit]) -> Resource:
 
 def shared_limit(limit: RateLimit) -> Limit | None:
     """A limit as the rate-limit service has it; ``None`` where Envoy counts by itself."""
-    return None if limit.enforce == "local" or limit.by == "everyone" else _limit(limit, limit.by)
+    return None if limit.enforce == "local" else _limit(limit)
 
 
-def _limit(limit: RateLimit, by: Literal["user", "api_key", "ip"]) -> Limit:
+def _limit(limit: RateLimit) -> Limit:
     return Limit(
         name=limit.name,
-        by=by,
+        by=limit.by_text,
         algorithm=limit.algorithm,
         requests=limit.requests,
         period_seconds=limit.period,
         burst=limit.burst,
         on_store_failure=limit.on_store_failure,
-        tiers={
-            tier.name: Amount(requests=tier.requests, period_seconds=tier.period, burst=tier.burst)
-            for tier in limit.tiers
-        },
+        tiers={tier.name: _grant(tier) for tier in limit.tiers},
+        cases=tuple(
+            Case(when={one.part: Condition(kind=one.kind, value=one.value) for one in case.when}, grant=_grant(case))
+            for case in limit.cases
+        ),
+        most_cost=limit.cost.most if isinstance(limit.cost, Cost) else None,
+        is_quota=limit.enforce == "quota",
+        when_exceeded=limit.when_exceeded,
+        max_wait_seconds=limit.max_wait,
+        max_waiting=limit.max_waiting,
+        fields=limit.headers,
     )
+
+
+def _grant(grant: Grant) -> contracts.Grant:
+    if grant.ruling == "amount":
+        return Amount(requests=grant.requests, period_seconds=grant.period, burst=grant.burst, priority=grant.priority)
+    return grant.ruling

@@ -10,6 +10,7 @@ from envoy.type.matcher.v3.regex_pb2 import RegexMatcher
 from envoy.type.matcher.v3.string_pb2 import StringMatcher
 
 from controlplane import model
+from controlplane.model import path_templates
 
 METHOD = ":method"
 _COOKIE = "cookie"
@@ -35,8 +36,9 @@ def method_matcher(methods: Sequence[str]) -> HeaderMatcher:
 def _path(path: model.PathMatch) -> dict[str, object]:
     if path.kind == "exact":
         return {"path": path.value}
-    if path.kind == "regex":
-        return {"safe_regex": RegexMatcher(regex=path.value)}
+    if path.kind in ("template", "regex"):
+        regex = path_templates.expression(path.value) if path.kind == "template" else path.value
+        return {"safe_regex": RegexMatcher(regex=regex)}
     # "/public/" already ends a segment, and Envoy refuses it as a path_separated_prefix.
     return {"prefix" if path.value.endswith("/") else "path_separated_prefix": path.value}
 

@@ -17,6 +17,7 @@ from controlplane.translate.preflights import UPSTREAMS_OWN, preflights, vary
 from controlplane.translate.route_action import direct_response, redirect_action, route_action
 from controlplane.translate.route_match import route_match
 from controlplane.translate.security_headers import complete
+from servicekit.contracts.data_plane import QUOTA_HEADER
 
 ANY_HOST = "*"
 
@@ -68,7 +69,7 @@ def _route(context: RouteContext) -> Route:
         match=route_match(route.match),
         typed_per_filter_config=filter_order.on_route(context),
         request_headers_to_add=header_changes.added(route.request_headers),
-        request_headers_to_remove=route.request_headers.remove,
+        request_headers_to_remove=[*route.request_headers.remove, *([QUOTA_HEADER] if route.quota else [])],
         response_headers_to_add=[
             *_content_type(route.action),
             *vary(route.cors),

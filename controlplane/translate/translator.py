@@ -45,9 +45,13 @@ class Translator:
             yield from _secrets(source)
         yield from self._tables(listeners, routes)
         # A cluster without traffic would still connect and be health-checked.
-        serving = any(source.redirect_to_https is None for source in listeners)
-        served = [route for route in routes if serving or may_answer_challenges(route)]
-        chains = [self._chains[name] for name in {n for route in served for n in upstreams_of(route.action)}]
+        speaking = [source for source in listeners if not source.tcp]
+        serving = any(source.redirect_to_https is None for source in speaking)
+        served = [route for route in routes if serving or (speaking and may_answer_challenges(route))]
+        passed = {way.upstream for source in listeners for way in source.tcp}
+        chains = [
+            self._chains[name] for name in passed.union(n for route in served for n in upstreams_of(route.action))
+        ]
         used = {name for chain in chains for name in chain}
         for upstream in self._gateway.upstreams:
             if upstream.name in used:
@@ -59,7 +63,7 @@ class Translator:
     def _tables(self, listeners: Sequence[Listener], routes: Sequence[Route]) -> Iterator[Resource]:
         """The route table, and one for each way in which a listener sends clients to HTTPS."""
         headers = self._gateway.security_headers
-        ways = dict.fromkeys(source.redirect_to_https for source in listeners)
+        ways = dict.fromkeys(source.redirect_to_https for source in listeners if not source.tcp)
         for redirect in ways:
             if redirect is None:
                 table = route_configuration([self._contexts[route.name] for route in routes], headers)
@@ -70,7 +74,8 @@ class Translator:
 
     def _listener(self, source: Listener) -> Resource:
         if source.name not in self._listeners:
-            built = listener(source, self._headers, self._gateway)
+            clusters = {way.upstream: names.fallback_chain(self._chains[way.upstream]) for way in source.tcp}
+            built = listener(source, self._headers, self._gateway, clusters)
             self._listeners[source.name] = encode_message(names.listener(source.name), built)
         return self._listeners[source.name]
 

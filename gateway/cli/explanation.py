@@ -180,7 +180,9 @@ def _routes(release: Release, group: str | None) -> RouteConfiguration:
     wanted = group or release.node_groups[0].name
     if wanted not in release.groups or wanted == SERVICES:
         raise CommandError(f"there is no node group {wanted!r}: there are {', '.join(release.groups)}")
-    resource = release.groups[wanted].of_type(_ROUTES_TYPE)[names.ROUTES]
+    resource = release.groups[wanted].of_type(_ROUTES_TYPE).get(names.ROUTES)
+    if resource is None:
+        raise CommandError(f"no listener of the node group {wanted!r} serves routes: all redirect, or pass bytes on")
     config = RouteConfiguration()
     ProtobufAny.FromString(resource.body).Unpack(config)
     return config

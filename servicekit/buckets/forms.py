@@ -7,6 +7,7 @@ from hashlib import blake2b
 
 from servicekit.buckets.bucket import MICROSECONDS, shape
 from servicekit.buckets.keys import key_seed
+from servicekit.buckets.leases import Leases
 from servicekit.buckets.window import Form, fixed_window, sliding_window
 from servicekit.contracts import Limit
 from servicekit.contracts.limit_policy import DOMAIN
@@ -26,6 +27,8 @@ def form_of(limit: Limit, share: Fraction = Fraction(1)) -> Form:
     period = period_us(limit)
     if limit.algorithm == "fixed_window":
         return fixed_window(requests=max(1, int(limit.requests * share)), period_us=period)
+    if limit.algorithm == "concurrency":
+        return Leases(max(1, int(limit.requests * share)), period)
     if limit.algorithm == "sliding_window":
         return sliding_window(requests=max(1, int(limit.requests * share)), period_us=period)
     return shape(requests=limit.requests * share, period_us=period, burst=max(1, int(limit.burst * share)))
@@ -38,4 +41,6 @@ def seed_of(limit: Limit) -> blake2b:
 
 def _counted_anew(limit: Limit) -> tuple[str, ...]:
     """What can't change without beginning to count anew: tokens stay tokens, but windows end elsewhere."""
+    if limit.algorithm == "concurrency":
+        return (limit.algorithm,)
     return () if limit.algorithm == "token_bucket" else (limit.algorithm, f"{limit.period_seconds:g}")

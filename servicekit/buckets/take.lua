@@ -1,15 +1,19 @@
--- Takes tokens from buckets and places in windows: many requests in one call, all-or-nothing for each of them. (A tally
+-- Takes tokens from buckets, places in windows and leases of requests in flight: many requests in one call, all-or-nothing for each of them. (A tally
 -- is a window that counts refused requests too.)
 --
 -- KEYS     the distinct buckets and windows of all requests
 -- ARGV[1]  per key three doubles. Of a bucket: burst, units per token, units per microsecond. Of windows: requests, period in
---          microseconds, and 0 for fixed ones, -2^53 for tallies, else minus the microseconds of a step (window.py)
--- ARGV[2]  per request one double, the number of its keys, then for each of them two: index into KEYS, hits
+--          microseconds, and 0 for fixed ones, -2^53 for tallies, else minus the microseconds of a step (window.py). Of
+--          leases: how many, microseconds of one, -2^52 (leases.py)
+-- ARGV[2]  per request one double, the number of its keys, then for each of them two: index into KEYS, hits. Hits below 0
+--          are used up already: they are taken as far as they are there, whatever the others say. Of leases hits are the
+--          number of one that is taken; below 0, of one that is given back
 -- returns  doubles: now in microseconds, then per request and key three: fits (0 or 1), what is left, microseconds until
 --          full or over (or, where it does not fit, until it would)
 --
 -- A bucket is stored as four doubles: missing units, when that was true (microseconds), units per token, units per
--- microsecond. Windows are three: taken in the one before, in the current one, when that began. No key is an unused one.
+-- microsecond. Windows are three: taken in the one before, in the current one, when that began. Leases are a sorted set of
+-- their numbers by when they end. No key is an unused one.
 -- All numbers are whole and below 2^53, so doubles hold them exactly.
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -37,7 +41,7 @@ function Bucket.fits(bucket, need)
 end
 
 function Bucket.take(bucket, hits)
-  bucket.missing = bucket.missing + hits * bucket.unit
+  bucket.missing = math.min(bucket.missing + hits * bucket.unit, bucket.capacity)
 end
 
 function Bucket.left(bucket)
@@ -124,12 +128,72 @@ function Window.stored(window)
   return window.before + window.current > 0 and struct.pack('<ddd', window.before, window.current, window.start)
 end
 
+Bucket.charge, Window.charge = Bucket.take, Window.take
+
+local Leases = {}
+local LEASES, NEIGHBOURS = -4503599627370496, 64
+
+local function member(number)
+  return string.format('%.0f', number)
+end
+
+function Leases.open(key, burst, lease)
+  local ended = redis.pcall('ZREMRANGEBYSCORE', key, '-inf', now)
+  if type(ended) == 'table' then -- a value of another type
+    redis.call('DEL', key)
+  end
+  return { kind = Leases, key = key, burst = burst, lease = lease, held = redis.call('ZCARD', key) }
+end
+
+function Leases.fits(leases)
+  return leases.held < leases.burst
+end
+
+function Leases.take(leases, number)
+  for neighbour = number, number + NEIGHBOURS - 1 do
+    if redis.call('ZADD', leases.key, 'NX', now + leases.lease, member(neighbour)) == 1 then
+      leases.held = leases.held + 1
+      redis.call('PEXPIRE', leases.key, math.ceil(leases.lease / 1000))
+      return
+    end
+  end
+end
+
+function Leases.charge(leases, number)
+  for neighbour = number + NEIGHBOURS - 1, number, -1 do
+    if redis.call('ZREM', leases.key, member(neighbour)) == 1 then
+      leases.held = leases.held - 1
+      return
+    end
+  end
+end
+
+function Leases.left(leases)
+  return math.max(0, leases.burst - leases.held)
+end
+
+function Leases.reset(leases)
+  return leases.held > 0 and leases.lease or 0
+end
+
+function Leases.wait()
+  return 1000000 -- nobody knows when a request will be over
+end
+
+function Leases.stored()
+  return false
+end
+
 local meters = {}
 for i, key in ipairs(KEYS) do
   local burst, unit, rate = struct.unpack('<ddd', ARGV[1], (i - 1) * 24 + 1)
-  local stored = redis.pcall('GET', key) -- a value of another type is none and must not stop the others
-  local kind = rate > 0 and Bucket or Window
-  meters[i] = kind.read(type(stored) == 'string' and stored, burst, unit, rate)
+  if rate == LEASES then
+    meters[i] = Leases.open(key, burst, unit)
+  else
+    local stored = redis.pcall('GET', key) -- a value of another type is none and must not stop the others
+    local kind = rate > 0 and Bucket or Window
+    meters[i] = kind.read(type(stored) == 'string' and stored, burst, unit, rate)
+  end
 end
 
 local requests, reply, position = ARGV[2], { struct.pack('<d', now) }, 1
@@ -142,13 +206,16 @@ while position <= #requests do
     index, hits, position = struct.unpack('<dd', requests, position)
     local meter = meters[index]
     local need = math.max(hits, 1)
-    local fits = meter.kind.fits(meter, need, hits)
+    local fits = hits < 0 or meter.kind.fits(meter, need, hits)
     granted = granted and fits
     wishes[i] = { meter, hits, need, fits }
   end
   for _, wish in ipairs(wishes) do
     local meter, hits, need, fits = wish[1], wish[2], wish[3], wish[4]
-    if (granted or meter.tally) and hits > 0 then
+    if hits < 0 then
+      meter.kind.charge(meter, -hits)
+      meter.changed = true
+    elseif hits > 0 and (granted or meter.tally) then
       meter.kind.take(meter, hits)
       meter.changed = true
     end

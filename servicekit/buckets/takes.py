@@ -8,7 +8,8 @@ from servicekit.buckets.window import Form
 
 
 class Take(NamedTuple):
-    """One wish of a request: ``hits`` tokens from one bucket, or places in one window; 0 only looks."""
+    """One wish of a request: ``hits`` tokens from one bucket, or places in one window; 0 only looks. Less than that is
+    :func:`charge`."""
 
     key: bytes
     shape: Form
@@ -24,3 +25,9 @@ class Level(NamedTuple):
     """Whole tokens left after the decision."""
     reset_us: int
     """Microseconds until the bucket is full again or the window over; if it does not fit, until it would."""
+
+
+def charge(hits: int) -> int:
+    """The :attr:`Take.hits` of tokens that were used up already: they are taken as far as they are there, and nothing
+    is refused."""
+    return -max(hits, 0)

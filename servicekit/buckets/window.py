@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from servicekit.buckets.bucket import EXACT, Shape
+from servicekit.buckets.leases import Leases
 
 FIXED: Final = 0
 """The :attr:`Window.slide` of a window that does not slide."""
@@ -34,7 +35,7 @@ class Window(NamedTuple):
         return _up(self.period_us, -self.slide)
 
 
-Form = Shape | Window
+Form = Shape | Window | Leases
 """What a limit's algorithm needs to know."""
 
 

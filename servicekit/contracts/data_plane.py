@@ -83,17 +83,25 @@ METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 OTHER_METHOD: Final = "OTHER"
 
+DEGRADED_HEADER: Final = "x-gateway-degraded"
+"""Tells upstreams which limits a request is over that lets it through."""
+
+QUOTA_HEADER: Final = "x-gateway-quota"
+"""Says on the way through the filters which quota a request counts for; nobody else gets to see it."""
+
 CLAIMED_HEADERS: Final = (
     "forwarded",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-port",
     "x-forwarded-prefix",
+    DEGRADED_HEADER,
+    QUOTA_HEADER,
     "x-original-url",
     "x-real-ip",
     "x-rewrite-url",
 )
-"""Where a request came from and what it asked for, as a proxy before us would say it. Envoy
+"""Where a request came from and what it asked for, as a proxy before us would say it, and what we say of it. Envoy
 removes them, and writes ``x-forwarded-for`` anew; it reads that one first where a listener trusts proxies."""
 
 REWRITTEN_HEADERS: Final = frozenset({"x-forwarded-for"})

@@ -1,4 +1,5 @@
-"""What is fuzzed: every parser of ext_authz that reads what a client or an issuer sends. Each takes any octets.
+"""What is fuzzed: every parser of ext_authz that reads what a client or an issuer sends, and what Envoy passes on of it
+to the rate-limit service. Each takes any octets.
 
 A target raises when a promise is broken: an error that is not the parser's own, a token that nobody signed and that is
 good all the same, a text that is read otherwise than it is written.
@@ -9,6 +10,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from functools import lru_cache
+
+from envoy.service.ratelimit.v3.rls_pb2 import RateLimitRequest
+from google.protobuf.message import DecodeError
 
 from ext_authz.discovery import published_jwks_uri
 from ext_authz.errors import KeyFetchError, KeySetError
@@ -21,6 +25,13 @@ from ext_authz.keys import KeySet
 from ext_authz.set_cookie import fits, set_cookie
 from ext_authz.token_endpoint import RefreshRefusedError, read_answer
 from ext_authz.token_places import cookie_value, with_cookie, without_cookies
+from ratelimit_service.matching import match
+from ratelimit_service.overrides import OverrideBook
+from ratelimit_service.policy import PolicyBook
+from ratelimit_service.service import descriptors
+from ratelimit_service.wire import read_request
+from servicekit.buckets import script
+from servicekit.contracts import Limit, LimitPolicy
 from servicekit.contracts.api_keys import API_KEY_TEXT
 from tests.harness.jose import jwks, signing_key
 from tests.harness.tokens import ALL, NOW, claims, key_set, policy
@@ -91,9 +102,44 @@ def cookies(data: bytes) -> None:
         raise AssertionError("a value brings an attribute")
 
 
+@lru_cache(maxsize=1)
+def _limits() -> PolicyBook:
+    """Limits of every kind."""
+    book = PolicyBook(clock=lambda: 0.0)
+    made = (
+        Limit(name="plain", by="user", requests=1, period_seconds=1, burst=1),
+        Limit(name="mixed", by="ip path header:x", requests=1, period_seconds=1, burst=1, most_cost=9),
+        Limit(name="flying", by="everyone", algorithm="concurrency", requests=1, period_seconds=1, burst=1),
+    )
+    book.apply(LimitPolicy(limits=made))
+    return book
+
+
+def limit_question(data: bytes) -> None:
+    """What Envoy asks of limits: no question, or one whose every descriptor has a place and asks for what can be."""
+    with contextlib.suppress(DecodeError):
+        request = read_request(data)
+        asked = descriptors(request)
+        nobody = OverrideBook(wall=lambda: 0.0, changed=lambda: None)
+        matched = match(_limits().find, nobody, request.domain, asked)
+        script.pack([matched.takes])
+        if not len(matched.places) == len(matched.callers) == len(asked):
+            raise AssertionError("a descriptor was lost")
+
+
 TARGETS: Mapping[str, Callable[[bytes], None]] = {
-    one.__name__: one for one in (token, plain_object, keys, metadata, issuer_answers, api_key, cookies)
+    one.__name__: one for one in (token, plain_object, keys, metadata, issuer_answers, api_key, cookies, limit_question)
 }
+
+
+def _question(limit: str) -> RateLimitRequest:
+    request = RateLimitRequest(domain="gateway")
+    descriptor = request.descriptors.add()
+    by = {"mixed": "ip path header:x", "flying": "everyone"}.get(limit, "user")
+    for key, value in (("limit", limit), ("by", by), ("ip", "::1"), ("path", "/a?b"), ("cost", "3"), ("lease", "x")):
+        descriptor.entries.add(key=key, value=value)
+    descriptor.hits_addend.value = 2
+    return request
 
 
 def seeds() -> Mapping[str, list[bytes]]:
@@ -108,4 +154,5 @@ def seeds() -> Mapping[str, list[bytes]]:
         "issuer_answers": [b'{"access_token":"a","token_type":"Bearer"}', b'{"active":true,"sub":"a"}'],
         "api_key": [API_KEY_TEXT.write(API_KEY_TEXT.make()).encode()],
         "cookies": [b"session=a; other=b"],
+        "limit_question": [_question(name).SerializeToString() for name in ("plain", "mixed", "flying")],
     }

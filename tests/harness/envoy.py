@@ -96,8 +96,9 @@ class Envoy:
         return (self.folder / "stderr").read_text()
 
     def access_log(self) -> list[dict[str, Any]]:
-        """The lines of standard output so far."""
-        return [json.loads(line) for line in (self.folder / "stdout").read_text().splitlines()]
+        """The lines of standard output so far; one that Envoy is still writing is none yet."""
+        whole, _, _ = (self.folder / "stdout").read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
     def logged(self, **fields: object) -> dict[str, Any]:
         """The first access-log line with ``fields``; waits for it."""

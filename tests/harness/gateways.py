@@ -23,6 +23,7 @@ from controlplane.model import (
 )
 from controlplane.translate import translate_release
 from controlplane.xds.snapshot import Snapshot
+from servicekit.contracts.limit_callers import parts_of
 
 NO_RETRY = RetryPolicy(
     attempts=0, conditions=(), per_try_timeout=None, backoff_base=0.025, backoff_max=0.25, methods=()
@@ -134,7 +135,7 @@ def rate_limit(name: str = "per-ip", by: str = "ip", **changes: Any) -> RateLimi
     """A hundred a minute."""
     values: dict[str, Any] = {
         "name": name,
-        "by": by,
+        "by": parts_of(by),
         "requests": 100,
         "period": 60.0,
         "burst": 100,

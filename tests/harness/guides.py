@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from controlplane.config import load_document
+from controlplane.model import Gateway
 from controlplane.resolve import resolve
 from tests.harness.envoy import Envoy, envoy_settings, running_envoy, short_folder, static_bootstrap
 from tests.harness.gateways import edge_snapshot
@@ -25,16 +26,22 @@ def document_of(guide: str) -> str:
     return "".join(_BLOCK.findall((_GUIDES / guide).read_text()))
 
 
+def gateway_of(guide: str, ports: Mapping[int, int]) -> Gateway:
+    """What the document of a guide says, with these ports in the place of those that it gives."""
+    document = document_of(guide)
+    for written, real in ports.items():
+        document = re.sub(rf"(:|port: ){written}\b", rf"\g<1>{real}", document)
+    return resolve(load_document(document.encode(), origin=guide), listen_address="127.0.0.1")
+
+
 @contextmanager
 def running_guide(guide: str, ports: Mapping[int, int], **changes: str) -> Iterator[tuple[Envoy, httpx.Client]]:
     """An Envoy that runs the document of a guide, and a client of its listener.
 
     ``ports`` are those of backends, by the ports that the guide gives them; ``changes`` go to Envoy's settings.
     """
-    document, port = document_of(guide), free_port()
-    for written, real in {**ports, _LISTENER: port}.items():
-        document = re.sub(rf"(:|port: ){written}\b", rf"\g<1>{real}", document)
-    gateway = resolve(load_document(document.encode(), origin=guide), listen_address="127.0.0.1")
+    port = free_port()
+    gateway = gateway_of(guide, {**ports, _LISTENER: port})
     with short_folder() as folder:
         settings = envoy_settings(folder, **changes)
         bootstrap = static_bootstrap(edge_snapshot(gateway), settings)

@@ -27,8 +27,11 @@ from controlplane.translate.policies import shared_limit
 from servicekit.buckets.top import WINDOW_SECONDS
 from servicekit.contracts import Amount, Limit
 from servicekit.contracts.limit_overrides import MOST_VALUES, override_id
+from servicekit.contracts.limit_policy import Grant
+from servicekit.limit_cases import compile_case
 
 _T = TypeVar("_T")
+Ruling = Literal["limit", "tier", "case", "amount", "unlimited", "denied"]
 
 
 class CallerIn(BaseModel):
@@ -46,8 +49,9 @@ class CallerOut(BaseModel):
     limit: str
     caller: list[str]
     """As it is counted: of an address of IPv6, its network."""
-    ruling: Literal["limit", "tier", "amount", "unlimited", "denied"]
-    """What counts for the caller: the limit's own amount, that of the tier, or what an override says."""
+    ruling: Ruling
+    """What counts for the caller: the limit's own amount, that of the tier or of a case, or what an override says; or
+    that nothing is counted."""
     requests: int | None
     period_seconds: float | None
     burst: int | None
@@ -102,7 +106,7 @@ def limit_callers_router(
         found = limits.find(name)
         limit, caller = _counted(found, value)
         override = await asked(store.find(override_id(name, caller))) if store is not None else None
-        ruling, amount = _ruling(limit, override, tier)
+        ruling, amount = _ruling(limit, caller, override, tier)
         shown = CallerOut(
             limit=name,
             caller=list(caller),
@@ -115,8 +119,7 @@ def limit_callers_router(
         )
         if amount is None:
             return shown
-        counted = limit.model_copy(update={**dict(amount), "tiers": {}})
-        left = await _told(_there(states).left(counted, caller))
+        left = await _told(_there(states).left(limit.of_amount(amount), caller))
         return shown.model_copy(update=dict(amount) | {"remaining": left.remaining, "reset_seconds": left.reset})
 
     @router.get("/limits/{name}/top", responses=declared(404, 422))
@@ -167,14 +170,21 @@ def _counted(live: LiveLimit, values: list[str]) -> tuple[Limit, tuple[str, ...]
 
 
 def _ruling(
-    limit: Limit, override: LimitOverride | None, tier: str | None
-) -> tuple[Literal["limit", "tier", "amount", "unlimited", "denied"], Amount | None]:
+    limit: Limit, caller: tuple[str, ...], override: LimitOverride | None, tier: str | None
+) -> tuple[Ruling, Amount | None]:
     """What counts for a caller, and how much where something is counted."""
     if override is not None and (override.expires_at is None or override.expires_at > datetime.now(UTC)):
         return override.ruling, amount_of(override)
+    for case in limit.cases:
+        if compile_case(case, limit.parts)(caller):
+            return _granted("case", case.grant)
     if tier is not None and tier in limit.tiers:
-        return "tier", limit.tiers[tier]
-    return "limit", Amount(requests=limit.requests, period_seconds=limit.period_seconds, burst=limit.burst)
+        return _granted("tier", limit.tiers[tier])
+    return "limit", limit.amount
+
+
+def _granted(by: Literal["case", "tier"], grant: Grant) -> tuple[Ruling, Amount | None]:
+    return (by, grant) if isinstance(grant, Amount) else (grant, None)
 
 
 def _there(states: LimitStates | None) -> LimitStates:

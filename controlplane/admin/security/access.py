@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, get_origin
 
 from fastapi import FastAPI, Query, Request
 from fastapi.dependencies.models import Dependant
@@ -153,9 +153,9 @@ def _check_parameters(request: Request) -> None:
         ApiError: 422, there is one, or one that counts only once stands there twice.
     """
     route = request.scope.get("route")
-    known = set(_query_names(route.dependant)) if isinstance(route, APIRoute) else set()
+    known = dict(_query_names(route.dependant)) if isinstance(route, APIRoute) else {}
     given = [name for name, _ in request.query_params.multi_items()]
-    wrong = [name for name in dict.fromkeys(given) if name not in known or given.count(name) > 1]
+    wrong = [name for name in dict.fromkeys(given) if name not in known or (given.count(name) > 1 and not known[name])]
     if wrong:
         mistakes = [
             MistakeOut(
@@ -169,8 +169,9 @@ def _check_parameters(request: Request) -> None:
         raise invalid(mistakes, detail="The query holds what it should not.", code="invalid-request")
 
 
-def _query_names(dependant: Dependant) -> Iterator[str]:
-    yield from (field.alias for field in dependant.query_params)
+def _query_names(dependant: Dependant) -> Iterator[tuple[str, bool]]:
+    """The parameters that mean something, and whether they may stand there several times."""
+    yield from ((field.alias, get_origin(field.field_info.annotation) is list) for field in dependant.query_params)
     for inner in dependant.dependencies:
         yield from _query_names(inner)
 

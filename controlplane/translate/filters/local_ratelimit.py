@@ -57,6 +57,7 @@ def _buckets(limits: Sequence[RateLimit]) -> LocalRateLimit:
     return LocalRateLimit(
         stat_prefix=_STAT_PREFIX,
         status=HttpStatus(code=StatusCode.TooManyRequests),
+        rate_limited_as_resource_exhausted=True,
         filter_enabled=_always(),
         filter_enforced=_always(),
         response_headers_to_add=[HeaderValueOption(header=HeaderValue(key="retry-after", value=str(wait)))],
@@ -72,7 +73,7 @@ def _buckets(limits: Sequence[RateLimit]) -> LocalRateLimit:
 def _actions(limit: RateLimit) -> RouteRateLimit:
     action = RouteRateLimit.Action
     name = action(generic_key=action.GenericKey(descriptor_key=_LIMIT, descriptor_value=limit.name))
-    if limit.by == "everyone":
+    if not limit.by:
         return RouteRateLimit(actions=[name])
     address = action.MaskedRemoteAddress(v4_prefix_mask_len=uint32(_IPV4_BITS), v6_prefix_mask_len=uint32(_IPV6_BITS))
     return RouteRateLimit(actions=[name, action(masked_remote_address=address)])
@@ -81,7 +82,7 @@ def _actions(limit: RateLimit) -> RouteRateLimit:
 def _bucket(limit: RateLimit) -> LocalRateLimitDescriptor:
     """An entry without a value stands for each value that comes."""
     entries = [RateLimitDescriptor.Entry(key=_LIMIT, value=limit.name)]
-    if limit.by == "ip":
+    if limit.by:
         entries.append(RateLimitDescriptor.Entry(key=_ADDRESS))
     bucket = TokenBucket(
         max_tokens=limit.burst, tokens_per_fill=uint32(limit.requests), fill_interval=duration(limit.period)

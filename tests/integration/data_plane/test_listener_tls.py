@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, nullcontext
@@ -30,7 +31,7 @@ from tests.harness.rotation import MountedSecret
 from tests.harness.xds import XdsPlane, eventually, running_xds
 from tests.harness.xds_envoy import TRANSPORTS, XdsEnvoy, running_xds_envoy
 
-WRITTEN = (8443, 8444, 8000, 8001, 8002, 8003, 8048)
+WRITTEN = (8443, 8444, 8000, 8001, 8002, 8003, 8004, 8005, 8006, 8048, 8049, 8050)
 SHOP, API = "shop.example.com", "*.api.example.com"
 
 
@@ -96,12 +97,12 @@ async def running_edge() -> AsyncIterator[Edge]:
         members = {"shop": authority.member("shop", SHOP), "api": authority.member("api", API)}
         members["partners"] = authority.member("partners")
         secrets = {name: MountedSecret(folder / name, source) for name, source in members.items()}
-        ports = {**{port: free_port() for port in WRITTEN}, 8048: echo.port}
+        ports = {**{port: free_port() for port in WRITTEN}, 8048: echo.port, 8049: echo.port}
         async with running_xds() as plane, running_xds_envoy(folder, TRANSPORTS[0], plane.address) as envoy:
             plane.cache.set("edge", snapshot(folder, ports))
             await eventually((folder / "admin.sock").exists, "Envoy has begun")
             edge = Edge(envoy, plane, echo, ports, authority, secrets)
-            for port in (8443, 8444, 8000, 8001):
+            for port in (8443, 8444, 8000, 8001, 8004, 8005):
                 await until_open(ports[port])
             yield edge
             assert await envoy.stat("listener_manager.lds.update_rejected") == 0
@@ -202,6 +203,29 @@ async def test_what_is_not_redirected(edge: Edge) -> None:
     assert (await edge.plain(8000, "/health", SHOP)).json() == {"status": "ok"}
     assert (await edge.plain(8000, f"{challenge}/../../../secret", SHOP)).status_code == 308
     assert (await edge.plain(8000, "/.well-known/acme-challenge", SHOP)).status_code == 308
+
+
+def over_tls(edge: Edge, first: bytes) -> bytes:
+    """What the listener behind a balancer answers to a request over TLS that begins with these bytes."""
+    with socket.create_connection(("127.0.0.1", edge.ports[8004]), timeout=10) as raw:
+        raw.sendall(first)
+        with edge.trust().wrap_socket(raw, server_hostname=SHOP) as encrypted:
+            encrypted.sendall(f"GET / HTTP/1.1\r\nhost: {SHOP}\r\nconnection: close\r\n\r\n".encode())
+            return b"".join(iter(partial(encrypted.recv, 65_536), b""))
+
+
+async def test_tls_behind_the_proxy_protocol(edge: Edge) -> None:
+    """The balancer speaks before the handshake begins, and there is none without it."""
+    said = await asyncio.to_thread(over_tls, edge, b"PROXY TCP4 192.0.2.1 127.0.0.1 40000 443\r\n")
+    assert b'"x-forwarded-for": "192.0.2.1"' in said
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.to_thread(over_tls, edge, b"")
+
+
+async def test_bytes_as_they_are(edge: Edge) -> None:
+    """What is no HTTP to the gateway is to the backend: no header is added."""
+    for port in (8005, 8006):
+        assert "x-request-id" not in (await edge.plain(port, "/", SHOP)).json()["headers"]
 
 
 async def test_new_certificates() -> None:

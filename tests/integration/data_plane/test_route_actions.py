@@ -109,12 +109,19 @@ def test_a_mirror(scene: Scene) -> None:
         ("/here?q=1", "/there%20?q=1"),
         ("/users/12?q=1", "/u/12/?q=1"),
         ("/users/ab", "/users/ab"),
+        ("/shops/a%20b/orders/7?q=1", "/orders/7/of/a%20b?q=1"),
+        ("/shops/a|b=*/orders/7", "/orders/7/of/a%7Cb=*"),
+        ("/shops/x/../a/orders/7", "/orders/7/of/a"),
+        ("/shops//orders/7", "/app/shops/orders/7"),
+        ("/shops/a/orders/7/x", "/app/shops/a/orders/7/x"),
+        ("/shops/a/orders/", "/app/shops/a/orders/"),
+        ("/files", "/app/files"),
         ("/", "/app/"),
         ("/x", "/app/x"),
     ],
 )
 def test_rewrites(scene: Scene, asked: str, seen: str) -> None:
-    """By prefix in whole segments, whole, and by regular expression; the query stays."""
+    """By prefix in whole segments, whole, by template and by regular expression; the query stays."""
     assert scene.client.get(asked).json()["path"] == seen
 
 
@@ -132,6 +139,8 @@ def test_another_host(scene: Scene) -> None:
         ("/secure/x?q=1", 308, "https://api.example.com:8443/secure/x?q=1"),
         ("/moved/x?q=1", 307, "http://new.example.com/x"),
         ("/moved", 307, "http://new.example.com/"),
+        ("/files/a/b?q=1", 307, "http://files.example.com/v1/a/b?q=1"),
+        ("/files/", 307, "http://files.example.com/v1/"),
         ("/gone/x?q=1", 301, "http://api.example.com/elsewhere?q=1"),
     ],
 )
@@ -139,6 +148,14 @@ def test_redirects(scene: Scene, asked: str, status: int, location: str) -> None
     """What is not said stays as it was asked for."""
     answer = scene.client.get(asked, headers={"host": "api.example.com"})
     assert (answer.status_code, answer.headers["location"]) == (status, location)
+
+
+def test_templates(scene: Scene) -> None:
+    """Each segment is what it is, or anything; the log has the template."""
+    assert scene.client.get("/shops/a/closed").text == "closed"
+    assert scene.client.get("/shops/closed").json()["path"] == "/app/shops/closed"
+    assert scene.client.get("/shops/a[1]|b=*/orders/9").status_code == 200
+    assert scene.envoy.logged(route="/shops/{shop}/orders/{order}")["status"] == 200
 
 
 def test_an_answer_of_the_gateways_own(scene: Scene) -> None:

@@ -30,6 +30,9 @@ ROUTES = (
     g.route("/a/b", name="segments"),
     g.route("/below/", name="below"),
     g.route(r"/v[0-9]+/(x|y).*", "regex", name="regex"),
+    g.route("/t/{a}/x/{b}", "template", name="template"),
+    g.route("/t/*/y.z", "template", name="template-literal"),
+    g.route("/t/r/{rest=**}", "template", name="template-rest"),
     g.route("/m", name="writes", methods=("POST", "PUT")),
     g.route("/m", name="deletes", methods=("DELETE",)),
     g.route("/m", name="reads"),
@@ -59,6 +62,8 @@ _PATHS = """
     /a%2Fb /a%5cb /a\\b /%65xact /ex%61ct /exact%20 /exact%zz /exact% /exact;x=1 /a/b;c /exact%7e /a/b/%41
     /exact|x /exact^ /exact[1] /exact{1} /exact`x /exact"x /exact<x> /a/.../b /a/..b /a/b../c /exact?x=/../y
     /exact?x=//y /exact?x=%2F /health /health/ /health?x=1 /a/b?//.. /%2e%2e/exact /a/%2e%2e%2f/b /exact:1 /exact@x,y
+    /t/1/x/2 /t/1/x/2/ /t/1/x/ /t//x/2 /t/1/y.z /t/1/yaz /t/a%2Fb/y.z /t/a|b/y.z /t/a=b*/x/~ /t/r /t/r/ /t/r/a/b
+    /t/r/x/1 /t/r/y.z /t/x/x/x?y /t/1/X/2 /t/[1]/x/{2} /t/../t/1/x/2 /t/a^/y.z /t/~`/y.z /t/"<>/y.z /t/_$&+,;:@!()/x/1
     /a/b/%41%7e%2d%5f%30%39%21%28%2b%20%61%7a%5a%5b%40%60 /a/b#c /a/b/%C3%A4 /a/b/%7B%7c%25%23%3f%3B
 """
 REQUESTS: list[Request] = [

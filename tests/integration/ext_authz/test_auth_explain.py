@@ -108,6 +108,16 @@ def test_a_question_that_makes_no_sense_is_one_line(
     assert said in done.err
 
 
+def test_listeners_without_routes_are_said_so(tmp_path: Path) -> None:
+    """Where all listeners pass bytes on or redirect, no route takes anything."""
+    file = document(tmp_path)
+    listeners = "[{name: http, port: 8000, redirect_to_https: true}, {name: bytes, port: 8001, tcp: resumes}]"
+    file.write_text(file.read_text().replace("[{name: http, port: 8000}]", listeners))
+    done = command("auth", "explain", "--route", "GET", "/api/x", "--token", TOKEN, "--file", str(file))
+    assert done.code != 0
+    assert "serves routes" in done.err
+
+
 def test_what_is_live_is_explained(tmp_path: Path) -> None:
     """With the live document, the provider's keys of now, and what the running ext_authz has of them."""
     with short_folder() as folder, identity_provider() as idp:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc.aio
-from envoy.service.ratelimit.v3.rls_pb2_grpc import RateLimitServiceStub, add_RateLimitServiceServicer_to_server
+import pytest
+from envoy.service.ratelimit.v3.rls_pb2_grpc import RateLimitServiceStub
 from prometheus_client import CollectorRegistry
 
+from controlplane.translate import filter_order
+from controlplane.translate.filters.ratelimit import RateLimitFilter, WaitingFilter
 from ratelimit_service.limiter import Limiter
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.matching import Descriptor
@@ -23,10 +26,20 @@ from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.service import Decider, RateLimitService
+from ratelimit_service.waiting_room import WaitingRoom
+from ratelimit_service.wire import add_to_server
 from servicekit.contracts import Limit, LimitPolicy
 
 PATIENT = 2.0
 """Seconds that a store may take where a test is not about that: a busy machine must not make it decide elsewhere."""
+
+
+def be_patient(patch: pytest.MonkeyPatch) -> None:
+    """Let Envoys that are set up from now on wait for the limiter as long as a busy machine may need."""
+    for one in filter_order.FILTERS:
+        asks = one._asked if isinstance(one, WaitingFilter) else one
+        if isinstance(asks, RateLimitFilter):
+            patch.setattr(asks, "_timeout", max(PATIENT, asks._timeout))
 
 
 @asynccontextmanager
@@ -58,16 +71,18 @@ def policy_of(*limits: Limit) -> PolicyBook:
     return policy
 
 
-def limiter_on(store: RedisStore, policy: PolicyBook) -> Limiter:
-    """A limiter in front of ``store``."""
+def limiter_on(store: RedisStore, policy: PolicyBook, registry: CollectorRegistry | None = None) -> Limiter:
+    """A limiter in front of ``store``; what it counts is in ``registry``."""
+    metrics = Metrics(registry or CollectorRegistry())
     return Limiter(
         policy=policy,
         overrides=OverrideBook(wall=time.time, changed=lambda: None),
         store=store,
         local=LocalStore(clock_us=lambda: time.monotonic_ns() // 1000),
         refused=OverLimitCache(),
-        metrics=Metrics(CollectorRegistry()),
+        metrics=metrics,
         clock=time.monotonic,
+        room=WaitingRoom(told=metrics.waited),
     )
 
 
@@ -83,7 +98,7 @@ class Rig:
 async def serving(decider: Decider, policy: PolicyBook, socket: Path) -> AsyncIterator[Rig]:
     """Serve on a Unix socket while the block runs."""
     server = grpc.aio.server()
-    add_RateLimitServiceServicer_to_server(RateLimitService(limiter=decider, policy=policy), server)
+    add_to_server(RateLimitService(limiter=decider, policy=policy).ShouldRateLimit, server)
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     try:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import pytest
 
 from servicekit.buckets.bucket import shape
+from servicekit.buckets.leases import Leases
 from servicekit.buckets.takes import Take
 from tests.harness.valkey import Valkey
 from tests.integration.ratelimit.rig import running_store
 
 TAKE = Take(b"gateway:limit:1:x", shape(requests=1, period_us=1_000_000, burst=2), 1)
-LEAST = ("-@all", "+evalsha", "+eval", "+time", "+get", "+set")
+LEASE = Take(b"gateway:limit:1:y", Leases(2, 60_000_000), 7)
+LEAST = (
+    *("-@all", "+evalsha", "+eval", "+time", "+get", "+set"),
+    *("+zadd", "+zcard", "+zrem", "+zremrangebyscore", "+pexpire", "+del"),
+)
 """What docs/reference/rate-limits.md says is enough."""
 
 
@@ -29,6 +34,10 @@ async def test_a_limit_is_counted(own_valkey: Valkey, url: str) -> None:
     own_valkey.command("ACL", "SETUSER", "limiter", "on", ">s3cret", "~gateway:limit:*", *LEAST)
     async with running_store(url.format(port=port, socket=own_valkey.socket)) as store:
         assert [(await store.take([TAKE]))[0].remaining for _ in range(2)] == [1, 0]
+        held = [(await store.take([LEASE._replace(hits=hits)]))[0].remaining for hits in (7, 900, -7, -900)]
+        assert held == [1, 0, 1, 2]
+        own_valkey.command("SET", "gateway:limit:1:y", "of another type")
+        assert (await store.take([LEASE]))[0].remaining == 1
 
 
 async def test_wrong_credentials_are_an_outage_and_are_not_logged(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+from envoy.config.core.v3.base_pb2 import HeaderValue
 from envoy.service.auth.v3.external_auth_pb2 import CheckResponse
 from google.protobuf.any_pb2 import Any
 from google.protobuf.struct_pb2 import Struct
@@ -23,7 +24,7 @@ from tests.harness.echo import running_echo
 from tests.harness.envoy import Envoy, envoy_settings, running_envoy, short_folder, static_bootstrap
 from tests.harness.ports import free_port
 from tests.harness.valkey import Valkey
-from tests.integration.ratelimit.rig import Rig, limiter_on, policy_of, running_store, serving
+from tests.integration.ratelimit.rig import Rig, be_patient, limiter_on, policy_of, running_store, serving
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ def alice(**more: str) -> CheckResponse:
 
 
 @pytest.fixture
-async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
+async def gateway(valkey: Valkey, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
     """Routes limited by address, by user, and by both."""
+    be_patient(monkeypatch)
     with ExitStack() as stack:
         folder, echo = stack.enter_context(short_folder()), stack.enter_context(running_echo())
         port = free_port()
@@ -59,6 +61,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
                 g.route("/by-user", authenticate=("platform",), rate_limits=("per-user",)),
                 g.route("/by-day", authenticate=("platform",), rate_limits=("a-day",)),
                 g.route("/by-tier", authenticate=("platform",), rate_limits=("tiered",)),
+                g.route("/by-team", authenticate=("platform",), rate_limits=("team",)),
                 g.route("/by-both", authenticate=("platform",), rate_limits=("wide", "per-user")),
                 listeners=(g.listener(port),),
                 upstreams=(g.upstream(port=echo.port),),
@@ -68,6 +71,7 @@ async def gateway(valkey: Valkey) -> AsyncIterator[Gateway]:
                     g.rate_limit("wide", "ip", burst=100),
                     g.rate_limit("a-day", "user", burst=2, requests=2, period=86_400.0, algorithm="fixed_window"),
                     g.rate_limit("per-user", "user", burst=3, requests=20),
+                    g.rate_limit("team", "user claim:team method", burst=1, claim_headers={"team": "x-team"}),
                     g.rate_limit("tiered", "user", burst=1, requests=1, tiers=(PRO,)),
                 ),
             )
@@ -144,6 +148,17 @@ async def test_a_tier_has_its_own_amount(gateway: Gateway) -> None:
     assert [answer.headers["ratelimit-limit"] for answer in answers] == ["3"] * 4
     gateway.authz.answer = alice()
     assert (await gateway.client.get("/by-tier")).status_code == 429
+
+
+async def test_what_authentication_finds_out_makes_a_caller(gateway: Gateway) -> None:
+    """The claim as it is forwarded, beside the user; what a client says of itself is not heard."""
+    for team in ("red", "blue"):
+        answer = alice()
+        answer.ok_response.headers.add().header.CopyFrom(HeaderValue(key="x-team", value=team))
+        gateway.authz.answer = answer
+        said = {"x-team": "green"}
+        assert [(await gateway.client.get("/by-team", headers=said)).status_code for _ in range(2)] == [200, 429]
+        assert (await gateway.client.post("/by-team")).status_code == 200
 
 
 async def test_two_filters_do_not_write_the_headers_twice(gateway: Gateway) -> None:

@@ -20,6 +20,7 @@ from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.redis_store import RedisStore
 from ratelimit_service.reset_feed import ResetFeed
+from ratelimit_service.waiting_room import WaitingRoom
 from servicekit.buckets.resets import LOG_KEY, MOST_KEPT
 from servicekit.contracts import Limit
 from servicekit.redis_client import redis_client
@@ -59,6 +60,7 @@ class Service:
             refused=self.refused,
             metrics=Metrics(CollectorRegistry()),
             clock=time.monotonic,
+            room=WaitingRoom(told=lambda _: None),
         )
 
     def _forget(self, keys: Sequence[bytes]) -> None:

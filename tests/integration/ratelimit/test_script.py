@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from ratelimit_service.local_store import LocalStore
 from servicekit.buckets import script
 from servicekit.buckets.bucket import Shape, shape
+from servicekit.buckets.leases import Leases, lease_number
 from servicekit.buckets.takes import Level, Take
 from servicekit.buckets.window import FIXED, Form, Window, fixed_window, sliding_window, tallied_window
 from tests.harness.valkey import Valkey
@@ -36,6 +37,9 @@ windows = st.builds(
     st.integers(1, 50) | st.integers(10**8, 10**9),
     st.sampled_from([1_000, 7_000, 1_000_000, 86_400_000_000, 31_536_000_000_000]),
 )
+leases = st.builds(
+    lambda most, lease: Leases(most, lease), st.integers(1, 6), st.sampled_from([1_000, 700_000, 60_000_000])
+)
 tallies = st.builds(tallied_window, requests=st.integers(0, 50), period_us=st.just(1_000_000))
 relaxed = settings(
     max_examples=5,
@@ -53,15 +57,15 @@ class Model:
         self._buckets: dict[bytes, tuple[Fraction, int]] = {}
 
     def ask(self, takes: Sequence[Take], now: int) -> list[bool]:
-        """Which buckets have enough; all give, or none does."""
+        """Which buckets have enough; all give, or none does. A charge takes what there is, and nobody refuses it."""
         tokens = {}
         for key, of, _ in takes:
             assert isinstance(of, Shape)
             had, at = self._buckets.get(key, (Fraction(of.burst), now))
             tokens[key] = min(Fraction(of.burst), had + Fraction(max(0, now - at) * of.rate, of.unit))
-        fits = [tokens[take.key] >= max(1, take.hits) for take in takes]
+        fits = [take.hits < 0 or tokens[take.key] >= max(1, take.hits) for take in takes]
         for key, _, hits in takes:
-            taken = hits if all(fits) else 0
+            taken = min(tokens[key], Fraction(-hits)) if hits < 0 else Fraction(hits if all(fits) else 0)
             if taken or now < self._buckets.get(key, (0, now))[1]:
                 self._buckets[key] = (tokens[key] - taken, now)
         return fits
@@ -94,9 +98,10 @@ class Windows:
         return free
 
     def take(self, now: int, hits: int) -> None:
-        """Count."""
+        """Count. Of a charge no more than a window holds."""
         number = now // self.of.period_us
-        self._taken[number] = self._taken.get(number, 0) + hits
+        taken = self._taken.get(number, 0)
+        self._taken[number] = taken + hits if hits >= 0 else min(taken - hits, self.of.burst)
 
 
 class Server:
@@ -108,6 +113,8 @@ class Server:
             text = text.replace("redis.call('TIME')", "redis.call('HMGET', 'clock', 's', 'us')")
             # the server's expiry goes by its real clock
             text = text.replace("'PX', until_unused", "'PX', 3600000")
+            text = text.replace("math.ceil(leases.lease / 1000)", "3600000 + 0 * leases.lease")
+            assert text.count("'clock'") == text.count("0 * leases") == 1
             assert text.count("'clock'") == text.count("'PX', 3600000") == 1
         self._client: Any = client  # execute_command() has no types
         self._sha = str(client.script_load(text))
@@ -138,14 +145,21 @@ def compare(model: Model, requests: list[list[Take]], now: int, answers: list[li
 
 
 def some_requests(rng: random.Random, of: Mapping[bytes, Form], most: int) -> list[list[Take]]:
-    """A batch of requests with one to three buckets each, mostly single hits."""
+    """A batch of requests with one to three buckets each, mostly single hits, and some charges."""
     return [
         [
-            Take(key, of[key], rng.choice((0, 1, 1, 1, 1, 2, of[key].burst, of[key].burst + 1)))
+            Take(key, of[key], rng.choice(some_hits(of[key])))
             for key in rng.sample(list(of), rng.randint(1, min(3, len(of))))
         ]
         for _ in range(rng.randint(1, most))
     ]
+
+
+def some_hits(of: Form) -> tuple[int, ...]:
+    """What a request may ask for; of leases two that have neighbours, and one that is far from all."""
+    if isinstance(of, Leases):
+        return (0, 7, 9, 7, 2**51, -7, -9, -(2**51))
+    return (0, 1, 1, 1, 1, 2, of.burst, of.burst + 1, -1, -of.burst)
 
 
 @relaxed
@@ -181,9 +195,10 @@ def test_windows_are_their_model_on_any_clock(client: redis.Redis, of: tuple[Win
         server.set_clock(now)
         requests = some_requests(rng, {key: one.of for key, one in model.items()}, most=12)
         for takes, levels in zip(requests, server.ask(requests)[1], strict=True):
-            fits = [model[take.key].free(now) >= max(1, take.hits) for take in takes]
-            for take in takes if all(fits) else ():
-                model[take.key].take(now, take.hits)
+            fits = [take.hits < 0 or model[take.key].free(now) >= max(1, take.hits) for take in takes]
+            for take in takes:
+                if all(fits) or take.hits < 0:
+                    model[take.key].take(now, take.hits)
             found = [(level.fits, level.remaining) for level in levels]
             assert found == [
                 (fit, max(0, floor(model[take.key].free(now)))) for fit, take in zip(fits, takes, strict=True)
@@ -220,7 +235,7 @@ def test_a_tally_is_a_counter_that_is_always_increased(client: redis.Redis, most
 
 
 @relaxed
-@given(st.tuples(shapes, windows, windows | tallies), st.integers(0, 2**32))
+@given(st.tuples(shapes | leases, windows | leases, windows | tallies), st.integers(0, 2**32))
 def test_this_process_decides_as_the_script_does(client: redis.Redis, of: tuple[Form, ...], seed: int) -> None:
     """3,000 requests a trace under buckets and windows mixed: the local store's answers are the script's."""
     client.flushall()
@@ -233,6 +248,36 @@ def test_this_process_decides_as_the_script_does(client: redis.Redis, of: tuple[
         requests = some_requests(rng, dict(zip(KEYS, of, strict=True)), most=12)
         assert server.ask(requests)[1] == [local.take_now(takes) for takes in requests]
         asked += len(requests)
+
+
+@relaxed
+@given(leases, st.integers(0, 2**32))
+def test_requests_in_flight_are_counted(client: redis.Redis, of: Leases, seed: int) -> None:
+    """1,000 begin and end in any order, some with one name, some never: no more at a time than there are leases, and
+    one is refused only if as many have begun and neither ended nor lasted longer than a lease."""
+    client.flushall()
+    rng, server = random.Random(seed), Server(client, own_clock=True)
+    now = 1_795_000_000_000_000
+    flying: dict[tuple[int, int], int] = {}
+    for _ in range(1_000):
+        now += rng.choice((0, 1, of.lease_us // 3))
+        server.set_clock(now)
+        flying = {one: ends for one, ends in flying.items() if ends > now}
+        if flying and rng.random() < 0.4:
+            # of several with one name the last in line: whichever ends, one fewer is left
+            name = rng.choice(list(flying))[0]
+            del flying[max(one for one in flying if one[0] == name)]
+            ((level,),) = server.ask([[Take(b"a", of, -lease_number(str(name)))]])[1]
+            assert level == Level(True, of.burst - len(flying), of.lease_us if flying else 0)
+            continue
+        name = rng.randrange(4)
+        ((level,),) = server.ask([[Take(b"a", of, lease_number(str(name)))]])[1]
+        assert level.fits is (len(flying) < of.burst)
+        if level.fits:
+            flying[min((name, place) for place in range(99) if (name, place) not in flying)] = now + of.lease_us
+        assert level.remaining == of.burst - len(flying)
+    server.set_clock(now + of.lease_us)
+    assert server.ask([[Take(b"a", of, 0)]])[1] == [[Level(True, of.burst, 0)]]
 
 
 @relaxed

@@ -11,6 +11,7 @@ import pytest
 from ratelimit_service.local_store import LocalStore
 from ratelimit_service.store import Store
 from servicekit.buckets.bucket import shape
+from servicekit.buckets.leases import Leases, lease_number
 from servicekit.buckets.takes import Level, Take
 from tests.harness.valkey import Valkey
 from tests.integration.ratelimit.rig import running_store
@@ -118,3 +119,30 @@ async def test_many_buckets_in_one_request(store: Store) -> None:
     """As many as the service lets through."""
     takes = [Take(b"%d" % n, SLOW, n % 5 + 1) for n in range(64)]
     assert [level.remaining for level in await store.take(takes)] == [4 - n % 5 for n in range(64)]
+
+
+async def test_a_charge_takes_what_there_is(store: Store) -> None:
+    """Four of five, then more than is left, beside a request that is refused."""
+    level = await one(store, b"a", -4)
+    assert (level.fits, level.remaining) == (True, 1)
+    await one(store, b"b", 5)
+    charged, refused = await store.take([Take(b"a", SLOW, -7), Take(b"b", SLOW, 1)])
+    assert (charged.fits, charged.remaining, refused.fits) == (True, 0, False)
+
+
+async def test_leases_are_given_back(store: Store) -> None:
+    """Two at a time; the one that ends makes room, also if its name was taken twice, and once only."""
+    two = Leases(2, HOUR)
+
+    async def lease(name: str, *, back: bool = False) -> tuple[bool, int]:
+        number = lease_number(name)
+        (level,) = await store.take([Take(b"a", two, -number if back else number)])
+        return level.fits, level.remaining
+
+    assert [await lease("x"), await lease("x"), await lease("y")] == [(True, 1), (True, 0), (False, 0)]
+    assert await lease("y", back=True) == (True, 0), "it never held one"
+    assert await lease("x", back=True) == (True, 1)
+    assert await lease("y") == (True, 0)
+    for name in "xy":
+        await lease(name, back=True)
+    assert await lease("x", back=True) == (True, 2)

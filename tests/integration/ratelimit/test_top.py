@@ -21,11 +21,6 @@ NOW = 1_764_000_000.0
 LIMIT = "per-user"
 
 
-def entries(caller: str, by: str = "user", *more: tuple[str, str]) -> tuple[tuple[str, str], ...]:
-    """A descriptor."""
-    return (("limit", LIMIT), (by, caller), *more)
-
-
 class Service:
     """Counts, and reports when it is told."""
 
@@ -35,10 +30,10 @@ class Service:
         self.now = NOW
         self.reporter = TopReporter(client=self.client, callers=self.callers, wall=lambda: self.now)
 
-    async def asked(self, caller: str, times: int, refused: int = 0, by: str = "user") -> None:
+    async def asked(self, caller: str, times: int, refused: int = 0) -> None:
         """One caller's requests, reported."""
         for number in range(times):
-            self.callers.count(entries(caller, by), number < refused)
+            self.callers.count(LIMIT, (caller,), number < refused)
         await self.reporter.report()
 
 
@@ -77,25 +72,15 @@ async def test_counts_of_all_services_are_one(service: Service, states: LimitSta
         await other.reporter.aclose()
 
 
-async def test_a_caller_is_one_however_written(service: Service, states: LimitStates) -> None:
-    """Addresses by their network; whatever the tier."""
-    await service.asked("2001:db8::1", 1, by="ip")
-    await service.asked("2001:db8::2", 1, by="ip")
-    service.callers.count(entries("x", "user", ("tier", "pro")), False)
-    await service.asked("x", 1)
-    found = await states.top(LIMIT, by="asked", most=9, now=NOW)
-    assert {one.caller: one.asked for one in found} == {("2001:db8::/64",): 2, ("x",): 2}
-
-
 async def test_memory_is_bounded(service: Service, states: LimitStates, valkey: Valkey) -> None:
     """Here, in one report, and in Valkey, where nothing stays; who asks most is found among many."""
     few = TopCallers(most=2)
     for caller in ("a", "b", "c"):
-        few.count(entries(caller), False)
+        few.count(LIMIT, (caller,), False)
     assert len(few.take()) == 2
     for round_ in range(3):
         for number in range(600):
-            service.callers.count(entries(f"u{round_}-{number}"), False)
+            service.callers.count(LIMIT, (f"u{round_}-{number}",), False)
         await service.asked("busy", 20)
         await service.asked("x" * 2000, 30)
     key = top_key("asked", LIMIT, int(NOW // WINDOW_SECONDS))

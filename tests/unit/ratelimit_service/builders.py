@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from prometheus_client import CollectorRegistry
 
@@ -35,13 +35,14 @@ class Clock:
 
 def limit(
     name: str = "per-user",
-    by: Literal["user", "api_key", "ip"] = "user",
+    by: str = "user",
     *,
     algorithm: Algorithm = "token_bucket",
     requests: int = 60,
     period_seconds: float = 60,
     burst: int = 3,
     on_store_failure: Literal["local", "allow", "deny"] = "local",
+    **more: Any,
 ) -> Limit:
     """One limit of a policy: a token a second, three at once, unless told otherwise."""
     return Limit(
@@ -52,6 +53,7 @@ def limit(
         period_seconds=period_seconds,
         burst=burst,
         on_store_failure=on_store_failure,
+        **more,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
@@ -10,14 +11,17 @@ from prometheus_client import CollectorRegistry
 from ratelimit_service.decision import Decision
 from ratelimit_service.limiter import Limiter
 from ratelimit_service.local_store import LocalStore
+from ratelimit_service.matching import Descriptor, match
 from ratelimit_service.metrics import Metrics
 from ratelimit_service.over_limit import OverLimitCache
 from ratelimit_service.overrides import OverrideBook
 from ratelimit_service.policy import PolicyBook
 from ratelimit_service.store import Store, StoreError
+from ratelimit_service.top_callers import TopCallers
+from ratelimit_service.waiting_room import WaitingRoom
 from servicekit.buckets.takes import Level, Take
-from servicekit.contracts import Limit, LimitPolicy
-from tests.unit.ratelimit_service.builders import Clock, descriptor, limit, sample
+from servicekit.contracts import Amount, Limit, LimitPolicy
+from tests.unit.ratelimit_service.builders import Clock, book, descriptor, limit, sample
 
 
 class BrokenStore:
@@ -52,17 +56,22 @@ class Bench:
         self.registry = CollectorRegistry()
         self.policy = PolicyBook(clock=self.clock, local_share=local_share)
         self.policy.apply(LimitPolicy(limits=limits))
+        self.top = TopCallers()
         self.counting = CountingStore(clock_us=self.clock.microseconds)
         self.refused = OverLimitCache()
         self.overrides = OverrideBook(wall=self.clock, changed=lambda: self.refused.clear(self.clock()))
+        metrics = Metrics(self.registry)
+        self.room = WaitingRoom(told=metrics.waited)
         self.limiter = Limiter(
             policy=self.policy,
             overrides=self.overrides,
             store=store or self.counting,
             local=LocalStore(clock_us=self.clock.microseconds),
             refused=self.refused,
-            metrics=Metrics(self.registry),
+            metrics=metrics,
             clock=self.clock,
+            room=self.room,
+            top=self.top,
         )
 
     async def ask(self, *names: str, caller: str = "alice") -> Decision:
@@ -142,3 +151,105 @@ async def test_losing_the_store_is_no_way_out_of_a_limit() -> None:
     assert not (await bench.ask("per-user")).allowed
     bench.clock.now += 1
     assert (await bench.ask("per-user")).source == "fallback"
+
+
+@pytest.mark.parametrize("store", [None, BrokenStore()])
+async def test_a_shadow_counts_and_holds_up_nobody(store: Store | None) -> None:
+    """Full, it costs the other limit no token and the request nothing; it is told apart in the metrics."""
+    bench = Bench(limit("real", burst=3), limit("shadow", burst=1, when_exceeded="shadow"), store=store)
+    decisions = [await bench.ask("shadow", "real") for _ in range(4)]
+    assert [decision.allowed for decision in decisions] == [True, True, True, False]
+    assert [decision.tightest.limit.name for decision in decisions if decision.tightest] == ["real"] * 4
+    fits = [verdict.level.fits for decision in decisions for verdict in decision.verdicts[:1] if verdict]
+    assert fits == [True, False, False, False]
+    assert sample(bench.registry, "gateway_ratelimit_shadow_exceeded_total", limit="shadow", tier="user") == 3
+    assert sample(bench.registry, "gateway_rate_limit_exceeded_total", limit="shadow", tier="user") == 0
+
+
+async def test_shadows_do_not_hold_up_each_other() -> None:
+    """Each says what it would have done alone."""
+    bench = Bench(limit("one", burst=1, when_exceeded="shadow"), limit("two", burst=2, when_exceeded="shadow"))
+    decisions = [await bench.ask("one", "two") for _ in range(3)]
+    assert all(decision.allowed and decision.tightest is None for decision in decisions)
+    assert [[v.level.fits for v in decision.verdicts if v] for decision in decisions] == [
+        [True, True], [False, True], [False, False]
+    ]  # fmt: skip
+
+
+async def test_a_denied_tier_of_a_shadow_refuses_nobody() -> None:
+    """It would have; the other limit counts."""
+    bench = Bench(limit("shadow", when_exceeded="shadow", tiers={"-": "denied"}), limit("real", burst=1))
+    assert [(await bench.ask("shadow", "real")).allowed for _ in range(2)] == [True, False]
+
+
+async def test_what_comes_when_a_request_is_over_is_no_decision() -> None:
+    """It takes, or gives back, and neither the metrics nor those who ask most show it."""
+    bench = Bench(limit("told", most_cost=9, burst=5), limit("flying", algorithm="concurrency", requests=1))
+
+    async def asked(name: str, *entries: tuple[str, str], hits: int = 1) -> int:
+        entry = Descriptor((("limit", name), ("user", "alice"), *entries), hits)
+        (verdict,) = (await bench.limiter.decide("gateway", [entry])).verdicts
+        assert verdict is not None
+        return verdict.level.remaining
+
+    assert [await asked("told"), await asked("told", ("charge", "charge"), hits=3)] == [4, 2]
+    assert await asked("flying", ("lease", "x")) == 0
+    assert await asked("flying", ("lease", "x"), ("release", "release")) == 1
+    assert sample(bench.registry, "gateway_ratelimit_decisions_total", outcome="ok", source="store") == 2
+    assert {who: sum(counts) for who, counts in bench.top.take().items()} == {
+        ("told", ("alice",)): 1,
+        ("flying", ("alice",)): 1,
+    }
+
+
+async def test_a_request_waits_for_its_token() -> None:
+    """By a clock that the first wait moves; the third would wait too long, and is told how long."""
+    bench = Bench(limit(burst=1, requests=60, when_exceeded="queue", max_wait_seconds=0.2, max_waiting=5))
+    assert (await bench.ask("per-user")).allowed
+    refused = await bench.ask("per-user")
+    assert (refused.allowed, refused.source) == (False, "queue")
+    assert refused.tightest is not None
+    assert refused.tightest.level.reset_us == 1_000_000
+    waiting = asyncio.create_task(bench.ask("per-user"))
+    assert not (await waiting).allowed
+    bench.clock.now += 0.9  # a tenth of a second is left
+    waiting = asyncio.create_task(bench.ask("per-user"))
+    async with asyncio.timeout(10):
+        while not len(bench.room):  # noqa: ASYNC110  # it has no event to tell
+            await asyncio.sleep(0)
+    bench.clock.now += 0.1
+    assert (await waiting).allowed
+    assert sample(bench.registry, "gateway_ratelimit_waited_total", outcome="served") == 1
+    assert sample(bench.registry, "gateway_ratelimit_waited_total", outcome="shed") == 2
+
+
+async def test_who_is_denied_does_not_wait() -> None:
+    """It would be in vain."""
+    bench = Bench(limit(when_exceeded="queue", max_wait_seconds=9, max_waiting=5, tiers={"-": "denied"}))
+    decision = await bench.ask("per-user")
+    assert (decision.allowed, decision.source) == (False, "override")
+
+
+@pytest.mark.parametrize(("entries", "priority"), [((), 5), ((("priority", "7"),), 7), ((("priority", "77"),), 5)])
+async def test_how_urgent_a_request_is(entries: tuple[tuple[str, str], ...], priority: int) -> None:
+    """As its route says, in one digit."""
+    found = book(limit(when_exceeded="queue", max_wait_seconds=9, max_waiting=5)).find
+    asked = [Descriptor((("limit", "per-user"), ("user", "alice"), *entries), 1)]
+    overrides = OverrideBook(wall=Clock(), changed=lambda: None)
+    assert match(found, overrides, "gateway", asked).priorities == [priority]
+
+
+async def test_a_tier_is_as_urgent_as_it_says() -> None:
+    """Whatever the route says."""
+    amount = Amount(requests=1, period_seconds=1, burst=1, priority=2)
+    made = limit(when_exceeded="queue", max_wait_seconds=9, max_waiting=5, tiers={"free": amount})
+    asked = [Descriptor((("limit", "per-user"), ("user", "alice"), ("tier", "free"), ("priority", "9")), 1)]
+    overrides = OverrideBook(wall=Clock(), changed=lambda: None)
+    assert match(book(made).find, overrides, "gateway", asked).priorities == [2]
+
+
+async def test_a_degraded_request_goes_on() -> None:
+    """It is counted as such, and refused by nobody."""
+    bench = Bench(limit(burst=1, when_exceeded="degrade"))
+    assert [(await bench.ask("per-user")).allowed for _ in range(3)] == [True] * 3
+    assert sample(bench.registry, "gateway_ratelimit_degraded_total", limit="per-user", tier="user") == 2

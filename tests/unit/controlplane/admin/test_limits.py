@@ -18,6 +18,14 @@ LIMITS = DOCUMENT.replace(
     "  per-ip:",
     "  a-day: {by: ip, requests: 10, per: 24h, algorithm: fixed_window}\n"
     "  guard: {by: everyone, requests: 9, per: 1s, enforce: local}\n"
+    "  mixed:\n"
+    "    by: [header:x-team, path]\n"
+    "    requests: 9\n"
+    "    per: 1m\n"
+    "    cost: {response_header: x-cost, most: 5}\n"
+    "    cases:\n"
+    "      - {when: {path: {prefix: /e}}, requests: 2}\n"
+    "      - {when: {header:x-team: vip}, unlimited: true}\n"
     "  per-ip:",
 )
 PER_IP = "/api/v1/limits/per-ip/overrides"
@@ -41,9 +49,9 @@ async def make(admin: Admin, **body: Any) -> dict[str, Any]:
 async def test_limits_are_listed(admin: Admin) -> None:
     """With what they say and which routes have them."""
     limits = (await admin.http.get("/api/v1/limits")).json()
-    assert [one["name"] for one in limits] == ["a-day", "guard", "per-ip"]
+    assert [one["name"] for one in limits] == ["a-day", "guard", "mixed", "per-ip"]
     one = (await admin.http.get("/api/v1/limits/per-ip")).json()
-    assert one == limits[2]
+    assert one == limits[3]
     assert (one["by"], one["requests"], one["period_seconds"], one["burst"]) == (["ip"], 300, 60, 300)
     assert len(one["routes"]) == 1
     assert limits[1]["enforce"] == "local"
@@ -115,6 +123,34 @@ async def test_what_there_cannot_be(admin: Admin, limit: str, body: dict[str, An
     answer = await admin.http.post(f"/api/v1/limits/{limit}/overrides", json=body)
     assert answer.status_code == 422, answer.text
     assert pointer in {one["pointer"] for one in answer.json()["errors"]}
+
+
+async def test_a_caller_of_several_parts(tmp_path: Path) -> None:
+    """A value for each, which may be empty where a client need not send it; and the case that the caller is."""
+    with running_valkey() as valkey:
+        states = LimitStates(redis_client(SecretStr(valkey.url), deadline=2))
+        async with running_admin(tmp_path, document=LIMITS, limit_states=states) as admin:
+            one = (await admin.http.get("/api/v1/limits/mixed")).json()
+            assert one["by"] == ["header:x-team", "path"]
+            assert one["cost"] == {"requests": None, "request_header": None, "response_header": "x-cost", "most": 5}
+            assert one["cases"][0]["when"] == [{"part": "path", "kind": "prefix", "value": "/e"}]
+            assert (one["cases"][1]["ruling"], one["cases"][1]["requests"]) == ("unlimited", None)
+            for caller, ruling, remaining in (
+                (["red", "/a"], "limit", 9),
+                (["", "/a"], "limit", 9),
+                (["vip", "/export"], "case", 2),
+                (["vip", "/a"], "unlimited", None),
+            ):
+                answer = await admin.http.get("/api/v1/limits/mixed/caller", params={"value": caller})
+                shown = answer.json()
+                assert (shown["caller"], shown["ruling"], shown["remaining"]) == (caller, ruling, remaining)
+            for wrong in (["red"], ["red", "/a", "x"]):
+                answer = await admin.http.get("/api/v1/limits/mixed/caller", params={"value": wrong})
+                assert answer.status_code == 422
+            body = {"caller": ["red", "/a?b=c"], "ruling": "unlimited"}
+            made = (await admin.http.post("/api/v1/limits/mixed/overrides", json=body)).json()
+            assert made["caller"] == ["red", "/a"]
+        await states.aclose()
 
 
 async def test_what_a_caller_has_and_a_full_bucket(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ class Rollouts(RuleBasedStateMachine):
         self.count = 0
         self.spurned: set[str] = set()
         self.published: set[str] = set()
+        self.stood: set[tuple[str, str]] = set()
 
     def teardown(self) -> None:
         """Everybody answers: then every group has its release, or what it accepted."""
@@ -102,7 +103,7 @@ class Rollouts(RuleBasedStateMachine):
             for name, (live, nodes) in before.items():
                 refused = any(live in node.refuses and not node.is_silent for node in nodes)
                 if nodes and not refused and self.standing(name)[1] == nodes:
-                    self.rig.fleet.proven.add((name, live or ""))
+                    self.stood.add((name, live or ""))
 
     def standing(self, name: str) -> tuple[str | None, list[FleetNode]]:
         """What is live in a group, and the nodes that have to do with it."""
@@ -140,7 +141,8 @@ class Rollouts(RuleBasedStateMachine):
             nodes = [node for node in fleet.nodes.values() if fleet.key_of(node) == name]
             if any(fleet.live(name) in node.refuses for node in nodes):
                 proven = {content for group, content in fleet.proven if group == name}
-                assert not proven or fleet.live(name) in proven
+                # What nobody refused for a minute is kept too, and may not be there to go back to.
+                assert not proven or (name, fleet.live(name)) in fleet.proven | self.stood
         for state in self.rig.rollout.state():
             if (
                 state.name in GROUPS

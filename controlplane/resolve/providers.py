@@ -1,32 +1,28 @@
-"""Policies: identity providers and rate limits, defaults filled in."""
+"""Identity providers, defaults filled in."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Literal
 
 from controlplane import model
 from controlplane.config import GatewayConfig
 from controlplane.config.authentication import ApiKey
 from controlplane.config.introspection import Introspection
-from controlplane.config.problems import Path
 from controlplane.config.public_keys import Jwks
-from controlplane.config.rate_limits import RateLimit, Tier
 from controlplane.config.token_places import AUTHORIZATION, BEARER, TokenPlace
 from controlplane.config.tokens import ANY, Jwt, TokenAlgorithm
 from controlplane.resolve.draft import Draft
-from servicekit.contracts.limit_policy import LONGEST_FILL_SECONDS
 
 _NO_KEYS_SECONDS = 600.0
 """The contract wants a time for keys, of which there are none."""
 _DEFAULT_TYPES = ("", "at+jwt", "jwt")
 
 
-def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
-    """Turn every provider and every limit into its model."""
+def resolve_providers(document: GatewayConfig, draft: Draft) -> None:
+    """Turn every provider into its model."""
     for name, provider in document.authentication.items():
         if provider.jwt is not None:
             draft.identity_providers.append(_jwt(name, provider.jwt))
@@ -34,33 +30,6 @@ def resolve_policies(document: GatewayConfig, draft: Draft) -> None:
             draft.identity_providers.append(_opaque(name, provider.introspection))
         elif provider.api_key is not None:
             draft.identity_providers.append(_api_key(name, provider.api_key))
-    for name, written in document.rate_limits.items():
-        limit = _rate_limit(name, written)
-        draft.rate_limits.append(limit)
-        _check_limit(("rate_limits", name), limit, written.burst, draft)
-        for tier in limit.tiers:
-            burst = written.tiers[tier.name].burst
-            path: Path = ("rate_limits", name, "tiers", tier.name)
-            _check_limit(path, replace(limit, **_amount(tier)), burst, draft)
-            if limit.algorithm != "token_bucket" and tier.period != limit.period:
-                message = "windows of another length are other windows: who changes the tier would begin anew"
-                draft.refuse((*path, "per"), "tier-window", message, "remove per, or take a token_bucket")
-        if limit.tiers and limit.by == "ip":
-            message = "limits by ip are asked for before anybody is known"
-            draft.refuse(("rate_limits", name, "tiers"), "tiers-by-ip", message, "limit by user or api_key")
-
-
-def _check_limit(path: Path, limit: model.RateLimit, burst: int | None, draft: Draft) -> None:
-    if burst is not None and limit.algorithm != "token_bucket":
-        message = f"a {limit.algorithm} lets `requests` through at once, whatever the burst"
-        draft.refuse((*path, "burst"), "no-burst", message, "remove burst, or take a token_bucket")
-    elif limit.algorithm == "token_bucket" and limit.burst * limit.period / limit.requests > LONGEST_FILL_SECONDS:
-        message = f"{limit.burst} tokens at {limit.requests} in {limit.period:g} s would take over a century to gather"
-        draft.refuse((*path, "burst"), "never-full", message, "lower burst, or raise requests")
-
-
-def _amount(tier: model.Tier) -> dict[str, Any]:
-    return {"requests": tier.requests, "period": tier.period, "burst": tier.burst}
 
 
 def _jwt(name: str, written: Jwt) -> model.JwtProvider:
@@ -176,27 +145,4 @@ def _api_key(name: str, written: ApiKey) -> model.ApiKeyProvider:
         forward_id=written.forward_id,
         tiers=MappingProxyType(dict(written.tiers)),
         managed=written.managed,
-    )
-
-
-def _rate_limit(name: str, written: RateLimit) -> model.RateLimit:
-    return model.RateLimit(
-        name=name,
-        by=written.by,
-        enforce=written.enforce,
-        algorithm=written.algorithm,
-        requests=written.requests,
-        period=written.per,
-        burst=written.requests if written.burst is None else written.burst,
-        on_store_failure=written.on_store_failure,
-        tiers=tuple(_tier(tier, amount, written) for tier, amount in sorted(written.tiers.items())),
-    )
-
-
-def _tier(name: str, written: Tier, limit: RateLimit) -> model.Tier:
-    return model.Tier(
-        name=name,
-        requests=written.requests,
-        period=limit.per if written.per is None else written.per,
-        burst=written.requests if written.burst is None else written.burst,
     )
